@@ -1,0 +1,93 @@
+//! Descriptors: every one that the plan does not keep closes at the moment the program starts.
+//!
+//! They are marked close-on-exec rather than closed, so that the end of file on the status pipe proves that the program
+//! runs. Three ways, each taken on any error of the one before: an old kernel says ENOSYS or EINVAL, a sandbox EPERM,
+//! EACCES or whatever else its author chose.
+
+use linux_raw_sys::errno::{EBADF, ENODEV, ERANGE};
+use linux_raw_sys::general::PROC_SUPER_MAGIC;
+
+use crate::fd_plan::FdPlan;
+use crate::request::decimal;
+use crate::status::{Failure, Step};
+use crate::sys::{self, Descriptor, Errno};
+
+/// How many descriptor numbers are tried one by one at the most: the kernel's own default ceiling, fs.nr_open.
+const MOST_TRIED: Descriptor = 1_048_576;
+
+/// The size of a descriptor table up to which only its own numbers are tried.
+const SMALL_TABLE: Descriptor = 512;
+
+/// Marks every descriptor close-on-exec that `plan` does not keep.
+pub fn close_at_exec(plan: &FdPlan) -> Result<(), Failure> {
+    mark_gaps(plan)
+        .or_else(|_| mark_listed(plan))
+        .or_else(|_| mark_each_number(plan))
+        .map_err(|errno| Failure::new(Step::DESCRIPTORS, errno, 0))
+}
+
+/// The first way: close_range(2), a call for each gap between kept descriptors.
+fn mark_gaps(plan: &FdPlan) -> Result<(), Errno> {
+    plan.try_for_each_gap(sys::mark_range_close_on_exec)
+}
+
+/// The second way: those that /proc/self/fd lists.
+///
+/// Believes only a procfs (CVE-2019-16884), and only one that lists the directory's own descriptor.
+fn mark_listed(plan: &FdPlan) -> Result<(), Errno> {
+    let directory = sys::open_directory(c"/proc/self/fd")?;
+    let mut lists_itself = false;
+    let listed = sys::try_for_each_entry(directory, |name| {
+        // Nothing for "." and "..".
+        let Some(descriptor) = decimal(name.to_bytes()) else { return Ok(()) };
+        lists_itself |= descriptor == directory;
+        if plan.keeps(descriptor) { Ok(()) } else { sys::mark_close_on_exec(descriptor) }
+    });
+    let believed = lists_itself && sys::lies_on(directory, PROC_SUPER_MAGIC);
+    sys::close(directory);
+    listed.and(if believed { Ok(()) } else { Err(Errno::new(ENODEV)) })
+}
+
+/// The third way: every number that a descriptor can have.
+///
+/// fcntl(2) on each, since the calls that take many at once do not see all: to ppoll(2) a descriptor opened with O_PATH
+/// is not open at all, and one such on a host's directory is a way out of a container (CVE-2024-21626).
+fn mark_each_number(plan: &FdPlan) -> Result<(), Errno> {
+    for descriptor in 3..end_of_numbers()? {
+        if plan.keeps(descriptor) {
+            continue;
+        }
+        match sys::mark_close_on_exec(descriptor) {
+            Err(errno) if !errno.is(EBADF) => return Err(errno),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A number that no open descriptor reaches.
+///
+/// The limits cannot tell it: both may have been lowered below descriptors that were open by then. Where the table is
+/// not a small one, every number up to the usual ceiling is tried, and more than that is refused: neither a loop over
+/// a billion numbers nor a slate that may be dirty.
+fn end_of_numbers() -> Result<Descriptor, Errno> {
+    if has_small_table() {
+        return Ok(SMALL_TABLE);
+    }
+    if sys::descriptor_limit()?.rlim_max > MOST_TRIED as u64 {
+        return Err(Errno::new(ERANGE));
+    }
+    Ok(MOST_TRIED)
+}
+
+/// Whether this process's descriptor table ends before [`SMALL_TABLE`].
+///
+/// select(2) passes over a bit beyond the end of the table. Before it, a closed descriptor is EBADF, and the bit of an
+/// open one stays only where it is counted.
+fn has_small_table() -> bool {
+    const WORDS: usize = SMALL_TABLE as usize / usize::BITS as usize;
+    const HIGHEST: usize = 1 << (usize::BITS - 1);
+    let mut bits = [0; WORDS];
+    bits[WORDS - 1] = HIGHEST;
+    sys::readable_now(&mut bits) == Ok(0) && bits[WORDS - 1] == HIGHEST
+}

@@ -1,0 +1,53 @@
+//! Telling the launcher how far the relay got.
+
+use linux_raw_sys::errno::{EAGAIN, EINTR, EIO};
+use linux_raw_sys::general::POLLOUT;
+
+use crate::status::{Failure, Report, Step, attendant_record};
+use crate::sys::{self, Descriptor, Errno};
+
+/// Proves to the launcher that its pipe works: the attendant reads the descriptor's number first on standard output,
+/// which says that this is the right descriptor, then on the descriptor itself.
+pub fn handshake(report: Report) -> Result<(), Failure> {
+    let Report::Attendant(status) = report else { return Ok(()) };
+    tell(1, &status.to_ne_bytes())?;
+    tell(status, &status.to_ne_bytes())
+}
+
+/// Writes all of `bytes` to `descriptor`; the step is [`Step::WRITE`] where that fails.
+pub fn tell(descriptor: Descriptor, bytes: &[u8]) -> Result<(), Failure> {
+    write_whole(descriptor, bytes).map_err(|errno| Failure::new(Step::WRITE, errno, descriptor as u32))
+}
+
+/// Writes the record of `failure`. Whether there is a place for records and it took this one.
+pub fn record(report: Report, failure: Failure) -> bool {
+    match report {
+        Report::Stderr => false,
+        // Where a handshake could not be written there is nobody to read a record.
+        Report::Attendant(status) => {
+            failure.step() != Step::WRITE && write_whole(status, &attendant_record(failure)).is_ok()
+        }
+    }
+}
+
+/// Writes all of `bytes`, however many calls that takes and whether or not the descriptor blocks.
+///
+/// A pipe or socket whose reader has gone ends the process by SIGPIPE or is EPIPE here; it never waits for ever.
+fn write_whole(descriptor: Descriptor, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let outcome = match sys::write(descriptor, bytes) {
+            Ok(0) => Err(Errno::new(EIO)),
+            Ok(written) => {
+                bytes = bytes.get(written..).unwrap_or_default();
+                Ok(())
+            }
+            Err(errno) if errno.is(EAGAIN) => sys::wait_for(descriptor, POLLOUT),
+            Err(errno) => Err(errno),
+        };
+        match outcome {
+            Err(errno) if !errno.is(EINTR) => return Err(errno),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! A dirty host: what relay inherits, made in a forked child, and what came of it.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use seccompiler::BpfProgram;
+
+use crate::slate::Slate;
+
+/// The relay that is tested: the one that cargo built for this test.
+pub fn relay() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_relay"))
+}
+
+/// The program that tells what it sees.
+pub fn probe() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_probe"))
+}
+
+/// The hard limit of descriptors that a dirty host has at the most, so that the probe sees each of them.
+pub const MOST_DESCRIPTORS: u64 = 20_000;
+
+type Action = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
+
+/// What relay is started with. The actions are taken in the order of the calls.
+pub struct Host {
+    program: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    actions: Vec<Action>,
+    /// The ends that the child has; closed in the parent once it has started.
+    given: Vec<OwnedFd>,
+    status: Option<File>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    /// What the status pipe delivered until its end.
+    pub records: Vec<u8>,
+}
+
+/// A relay, or what it became, that is still running.
+pub struct Running {
+    pub child: Child,
+    pub status: Option<File>,
+}
+
+impl Host {
+    /// A clean host that starts relay with these arguments after its name.
+    pub fn new<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        let arguments = arguments.into_iter().map(|argument| c_string(argument.as_ref()));
+        Self {
+            program: c_string(relay().as_os_str()),
+            arguments: [c"relay".to_owned()].into_iter().chain(arguments).collect(),
+            environment: Vec::new(),
+            actions: Vec::new(),
+            given: Vec::new(),
+            status: None,
+        }
+    }
+
+    /// Starts `program` in relay's place.
+    pub fn program(mut self, program: &str) -> Self {
+        self.program = c_string(program.as_ref());
+        self
+    }
+
+    /// Passes no argument at all, not even the program's name.
+    pub fn no_arguments(mut self) -> Self {
+        self.arguments.clear();
+        self
+    }
+
+    pub fn environment<S: AsRef<OsStr>>(mut self, variables: impl IntoIterator<Item = S>) -> Self {
+        self.environment = variables.into_iter().map(|variable| c_string(variable.as_ref())).collect();
+        self
+    }
+
+    fn action(mut self, action: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.actions.push(Box::new(action));
+        self
+    }
+
+    /// Leaves `descriptor` open as `file`, not close-on-exec.
+    pub fn descriptor(mut self, descriptor: RawFd, file: impl Into<OwnedFd>) -> Self {
+        let file = file.into();
+        let raw = file.as_raw_fd();
+        self.given.push(file);
+        self.action(move || {
+            // A copy is never close-on-exec.
+            check(unsafe { libc::dup2(moved(raw)?, descriptor) })
+        })
+    }
+
+    /// Leaves `descriptor` open on /dev/null.
+    pub fn open(self, descriptor: RawFd) -> Self {
+        let null = File::open("/dev/null").expect("/dev/null");
+        self.descriptor(descriptor, null)
+    }
+
+    /// Leaves `descriptor` open as a copy of `original`, which the host has.
+    pub fn copy(self, original: RawFd, descriptor: RawFd) -> Self {
+        self.action(move || check(unsafe { libc::dup2(original, descriptor) }))
+    }
+
+    /// Leaves `descriptor` open as the write end of a pipe, whose other end [`Outcome::records`] is read from.
+    pub fn status(mut self, descriptor: RawFd) -> Self {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        self.status = Some(OwnedFd::from(reader).into());
+        self.descriptor(descriptor, writer)
+    }
+
+    pub fn closed(self, descriptor: RawFd) -> Self {
+        self.action(move || {
+            unsafe { libc::close(descriptor) };
+            Ok(())
+        })
+    }
+
+    /// Opens every number from 3 to below the soft limit, so that not one is free once relay has started.
+    pub fn full_table(self) -> Self {
+        self.action(|| {
+            for descriptor in 3.. {
+                let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+                // Closed, or closed by the time relay starts.
+                if flags != 0 && unsafe { libc::dup2(2, descriptor) } < 0 {
+                    break;
+                }
+            }
+            match io::Error::last_os_error() {
+                error if error.raw_os_error() == Some(libc::EBADF) => Ok(()),
+                error => Err(error),
+            }
+        })
+    }
+
+    /// Ignores `signals`, by the raw call, which takes 32 and 33 too.
+    pub fn ignored(self, signals: impl IntoIterator<Item = usize>) -> Self {
+        let signals: Vec<_> = signals.into_iter().collect();
+        self.action(move || {
+            for &signal in &signals {
+                // struct sigaction of the kernel: the disposition first; the rest, and the mask, zero.
+                let action = [libc::SIG_IGN, 0, 0, 0];
+                let none = std::ptr::null_mut::<usize>();
+                let value = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, 8) };
+                check(value as i32)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Blocks every signal, by the raw call.
+    pub fn all_blocked(self) -> Self {
+        self.action(|| {
+            let all = u64::MAX;
+            let none = std::ptr::null_mut::<u64>();
+            let set = libc::SIG_SETMASK;
+            check(unsafe { libc::syscall(libc::SYS_rt_sigprocmask, set, &raw const all, none, 8) } as i32)
+        })
+    }
+
+    /// Arms all three interval timers, an hour from now.
+    pub fn timers(self) -> Self {
+        self.action(|| {
+            for timer in 0..3 {
+                let hour = [0_usize, 0, 3600, 0];
+                let none = std::ptr::null_mut::<usize>();
+                check(unsafe { libc::syscall(libc::SYS_setitimer, timer, hour.as_ptr(), none) } as i32)?;
+            }
+            Ok(())
+        })
+    }
+
+    pub fn nofile(self, soft: u64, hard: u64) -> Self {
+        self.action(move || set_nofile(soft, hard))
+    }
+
+    /// Makes `directory` the root, in a user namespace of its own where that needs the right to.
+    pub fn root(self, directory: &Path) -> Self {
+        let directory = c_string(directory.as_os_str());
+        self.action(move || {
+            if unsafe { libc::geteuid() } != 0 {
+                check(unsafe { libc::unshare(libc::CLONE_NEWUSER) })?;
+            }
+            check(unsafe { libc::chroot(directory.as_ptr()) })?;
+            check(unsafe { libc::chdir(c"/".as_ptr()) })
+        })
+    }
+
+    pub fn filter(self, filter: BpfProgram) -> Self {
+        self.action(move || seccompiler::apply_filter(&filter).map_err(io::Error::other))
+    }
+
+    pub fn spawn(self) -> Running {
+        let Self { program, arguments, environment, mut actions, given, status } = self;
+        let pointers = |strings: &[CString]| {
+            let pointers = strings.iter().map(|string| string.as_ptr() as usize);
+            pointers.chain([0]).collect::<Vec<_>>()
+        };
+        let (argv, envp) = (pointers(&arguments), pointers(&environment));
+        let descriptors: Vec<_> = given.iter().map(|given| given.as_raw_fd()).collect();
+
+        let mut command = Command::new("relay, started in the closure below");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // SAFETY: the child of a threaded process may call only what is async-signal-safe: these are system calls, on
+        // memory that was laid out before the fork.
+        unsafe {
+            command.pre_exec(move || {
+                make_room(&descriptors)?;
+                actions.iter_mut().try_for_each(|action| action())?;
+                libc::execve(program.as_ptr(), argv.as_ptr().cast(), envp.as_ptr().cast());
+                Err(io::Error::last_os_error())
+            });
+        }
+        let child = command.spawn().expect("a host");
+        drop(given);
+        // The strings must outlive the fork.
+        drop((arguments, environment));
+        Running { child, status }
+    }
+
+    /// Starts relay after the status pipe's reader has gone.
+    pub fn spawn_unread(mut self) -> Running {
+        self.status = None;
+        self.spawn()
+    }
+
+    pub fn run(self) -> Outcome {
+        self.spawn().finish()
+    }
+}
+
+impl Running {
+    /// Waits for the end of all that the child writes, and of the child.
+    pub fn finish(self) -> Outcome {
+        let Self { child, status } = self;
+        let mut records = Vec::new();
+        if let Some(mut status) = status {
+            status.read_to_end(&mut records).expect("the status pipe");
+        }
+        let output = child.wait_with_output().expect("the child's output");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Outcome { status: output.status, stdout: output.stdout, stderr, records }
+    }
+}
+
+impl Outcome {
+    /// What the probe saw. `before` stands before its JSON on standard output.
+    pub fn slate_after(&self, before: &[u8]) -> Slate {
+        let printed = self.stdout.strip_prefix(before);
+        let printed = printed.unwrap_or_else(|| panic!("standard output does not begin with {before:?}: {self:?}"));
+        serde_json::from_slice(printed).unwrap_or_else(|error| panic!("no slate, {error}: {self:?}"))
+    }
+
+    pub fn slate(&self) -> Slate {
+        self.slate_after(b"")
+    }
+}
+
+/// How far above their numbers [`make_room`] moves the given descriptors.
+const FAR: RawFd = MOST_DESCRIPTORS as RawFd / 2;
+
+/// Marks all that this process happens to have open close-on-exec, and moves the `given` descriptors out of the way of
+/// the numbers that the tests use.
+fn make_room(given: &[RawFd]) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    if limit.rlim_max < MOST_DESCRIPTORS {
+        return Err(io::Error::other("these tests need a hard limit of 20,000 descriptors"));
+    }
+    set_nofile(MOST_DESCRIPTORS, MOST_DESCRIPTORS)?;
+    for &descriptor in given {
+        check(unsafe { libc::dup3(descriptor, descriptor + FAR, libc::O_CLOEXEC) })?;
+    }
+    check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } as i32)
+}
+
+fn moved(given: RawFd) -> io::Result<RawFd> {
+    if given < FAR { Ok(given + FAR) } else { Err(io::Error::other("too high a descriptor")) }
+}
+
+fn set_nofile(soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
+}
+
+fn check(value: i32) -> io::Result<()> {
+    if value < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn c_string(text: &OsStr) -> CString {
+    CString::new(text.as_bytes()).expect("no NUL")
+}
+
+/// A file that stands for a directory only by its path (O_PATH), which a poll does not see.
+pub fn path_only(path: &str) -> OwnedFd {
+    let path = c_string(path.as_ref());
+    // SAFETY: the path ends with a NUL, and the descriptor is nobody else's.
+    unsafe {
+        let descriptor = libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC);
+        assert!(descriptor >= 0, "{path:?}: {}", io::Error::last_os_error());
+        OwnedFd::from_raw_fd(descriptor)
+    }
+}
+
+/// Sets or clears O_NONBLOCK.
+pub fn set_nonblocking(file: &impl AsRawFd) {
+    // SAFETY: touches no memory.
+    let value = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    assert_eq!(value, 0, "{}", io::Error::last_os_error());
+}
+
+/// Two ends of a stream socket.
+pub fn socket_pair() -> (File, File) {
+    let (left, right) = std::os::unix::net::UnixStream::pair().expect("a socket pair");
+    // SAFETY: into_raw_fd gives both away.
+    unsafe { (File::from_raw_fd(left.into_raw_fd()), File::from_raw_fd(right.into_raw_fd())) }
+}

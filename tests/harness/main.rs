@@ -1,0 +1,12 @@
+//! Starts the real relay from dirty hosts and looks at what the program that it becomes sees.
+
+mod host;
+mod sandbox;
+mod slate;
+
+mod arguments;
+mod clean_slate;
+mod file;
+mod options;
+mod plan;
+mod positional;

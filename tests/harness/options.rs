@@ -1,0 +1,148 @@
+//! The option form.
+
+use std::fs::File;
+
+use tempfile::TempDir;
+
+use crate::host::{Host, Outcome, probe};
+use crate::sandbox::{self, script};
+
+/// relay failed with this exit status and this one line.
+#[track_caller]
+fn assert_fails(outcome: &Outcome, status: i32, message: &str) {
+    assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
+    assert_eq!(outcome.stdout, b"");
+    assert_eq!(outcome.stderr, format!("relay: {message}\n"));
+}
+
+#[test]
+fn the_program_runs() {
+    let probe = probe();
+    let probe = probe.to_str().expect("UTF-8");
+    for arguments in [&[probe, "--help", "-x", ""][..], &["--", probe, "--help", "-x", ""]] {
+        let outcome = Host::new(arguments).open(5).run();
+        assert!(outcome.status.success());
+        assert_eq!(outcome.stderr, "");
+        let slate = outcome.slate();
+        slate.assert_clean([0, 1, 2]);
+        assert_eq!(slate.arguments, [probe, "--help", "-x", ""]);
+    }
+}
+
+#[test]
+fn the_exit_status_is_the_program_s() {
+    for status in [0, 1, 125, 126, 127, 255] {
+        let argument = format!("probe:exit={status}");
+        let outcome = Host::new([probe().to_str().expect("UTF-8"), &argument]).run();
+        assert_eq!(outcome.status.code(), Some(status));
+    }
+}
+
+#[test]
+fn unknown_options() {
+    for option in ["-", "-h", "--nonsense", "--helpx", "--hel", "---", "--version=1", "-5"] {
+        let message = format!("unknown option {option}, see relay --help");
+        assert_fails(&Host::new([option, "/bin/true"]).run(), 125, &message);
+    }
+}
+
+#[test]
+fn no_program() {
+    assert_fails(&Host::new(["--"]).run(), 125, "no program");
+    assert_fails(&Host::new([""; 0]).run(), 127, "no program, see relay --help");
+}
+
+/// Linux since 5.18 passes an empty name in the place of no argument at all.
+#[test]
+fn no_arguments_at_all() {
+    assert_fails(&Host::new([""; 0]).no_arguments().run(), 127, "no program, see relay --help");
+}
+
+#[test]
+fn a_relative_program() {
+    for program in ["true", "./true", "", "--"] {
+        assert_fails(&Host::new(["--", program]).run(), 125, &format!("not an absolute path: {program}"));
+    }
+}
+
+#[test]
+fn programs_that_cannot_be_run() {
+    let directory = TempDir::new().expect("a directory");
+    let at = |name, text, mode| script(directory.path(), name, text, mode);
+    let path = |name| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    for (program, status, errno) in [
+        (path("missing"), 127, "ENOENT"),
+        (at("no interpreter", "#!/no/such/interpreter\n", 0o755), 127, "ENOENT"),
+        (at("not executable", "#!/bin/sh\n", 0o644), 126, "EACCES"),
+        (at("junk", "junk\n", 0o755), 126, "ENOEXEC"),
+        (path("."), 126, "EACCES"),
+        ("/bin/sh/x".to_owned(), 126, "ENOTDIR"),
+    ] {
+        assert_fails(&Host::new([&program]).run(), status, &format!("cannot start {program}: {errno}"));
+    }
+}
+
+#[test]
+fn an_errno_without_a_name_is_a_number() {
+    let refused = sandbox::refuse(&[libc::SYS_setitimer], libc::EUCLEAN);
+    assert_fails(&Host::new(["/bin/true"]).filter(refused).run(), 125, "cannot disarm timers: 117");
+}
+
+#[test]
+fn steps_that_a_sandbox_refuses() {
+    for (call, message) in [
+        (libc::SYS_setitimer, "cannot disarm timers: EPERM"),
+        (libc::SYS_rt_sigaction, "cannot reset signal 1: EPERM"),
+        (libc::SYS_rt_sigprocmask, "cannot unblock signals: EPERM"),
+    ] {
+        assert_fails(&Host::new(["/bin/true"]).filter(sandbox::refuse(&[call], libc::EPERM)).run(), 125, message);
+    }
+}
+
+/// One failure is one line, whatever the path holds and however long it is.
+#[test]
+fn a_message_is_one_line() {
+    let outcome = Host::new(["/no\nsuch\x1b[31m\tprogram"]).run();
+    assert_fails(&outcome, 127, "cannot start /no?such?[31m?program: ENOENT");
+    let long = format!("/{}", "x".repeat(100_000));
+    let outcome = Host::new([&long]).run();
+    assert_eq!(outcome.status.code(), Some(126));
+    assert!(outcome.stderr.starts_with("relay: cannot start /xxx"));
+    assert!(outcome.stderr.ends_with("xxx\n"));
+    assert_eq!(outcome.stderr.lines().count(), 1);
+}
+
+#[test]
+fn a_failure_without_standard_error_is_still_an_exit_status() {
+    let outcome = Host::new(["/no/such"]).closed(2).run();
+    assert_eq!(outcome.status.code(), Some(127));
+    assert_eq!(outcome.stdout, b"");
+}
+
+#[test]
+fn help() {
+    for arguments in [&["--help"][..], &["--help", "--nonsense"]] {
+        let outcome = Host::new(arguments).run();
+        assert!(outcome.status.success());
+        let text = String::from_utf8(outcome.stdout).expect("UTF-8");
+        assert!(text.starts_with("relay [--] /program [ARG...]\n"), "{text}");
+        assert!(text.lines().count() <= 24 && text.lines().all(|line| line.len() < 80), "fits a screen: {text}");
+        assert_eq!(outcome.stderr, "");
+    }
+}
+
+#[test]
+fn version() {
+    let outcome = Host::new(["--version"]).run();
+    assert!(outcome.status.success());
+    assert_eq!(outcome.stdout, concat!("relay ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
+}
+
+#[test]
+fn a_text_that_cannot_be_written() {
+    for option in ["--help", "--version"] {
+        let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+        let outcome = Host::new([option]).descriptor(1, full).run();
+        assert_fails(&outcome, 125, "cannot write to descriptor 1: 28");
+    }
+}

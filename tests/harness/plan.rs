@@ -1,0 +1,98 @@
+//! The pure parts against simple models.
+
+use std::collections::BTreeSet;
+
+use exec_relay::fd_plan::{FdPlan, MOST_KEPT};
+use exec_relay::request::decimal;
+use proptest::prelude::*;
+
+/// The gaps as the plan visits them.
+fn gaps(kept: &[i32]) -> Vec<(u32, u32)> {
+    let mut plan = FdPlan::default();
+    for &descriptor in kept {
+        plan.keep(descriptor).expect("room");
+    }
+    let mut gaps = Vec::new();
+    let visited: Result<(), ()> = plan.try_for_each_gap(|first, last| {
+        gaps.push((first, last));
+        Ok(())
+    });
+    visited.expect("nothing failed");
+    gaps
+}
+
+#[test]
+fn gaps_at_the_ends() {
+    assert_eq!(gaps(&[]), [(3, u32::MAX)]);
+    assert_eq!(gaps(&[0, 1, 2, 3]), [(4, u32::MAX)]);
+    assert_eq!(gaps(&[5, 3, 5]), [(4, 4), (6, u32::MAX)]);
+    assert_eq!(gaps(&[i32::MAX, i32::MAX - 1]), [(3, i32::MAX as u32 - 2), (i32::MAX as u32 + 1, u32::MAX)]);
+}
+
+#[test]
+fn no_more_than_a_plan_holds() {
+    let mut plan = FdPlan::default();
+    for descriptor in 0..MOST_KEPT as i32 {
+        plan.keep(descriptor).expect("room");
+    }
+    assert!(plan.keep(1000).is_err());
+}
+
+#[test]
+fn visiting_stops_at_the_first_failure() {
+    let mut plan = FdPlan::default();
+    plan.keep(10).expect("room");
+    let mut visited = 0;
+    let outcome = plan.try_for_each_gap(|_, _| {
+        visited += 1;
+        Err("refused")
+    });
+    assert_eq!((outcome, visited), (Err("refused"), 1));
+}
+
+fn descriptors() -> impl Strategy<Value = Vec<i32>> {
+    // Close together, so that they meet, and up to the highest number.
+    prop::collection::vec(prop_oneof![0..40_i32, 1000..1010_i32, (i32::MAX - 5)..=i32::MAX], 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn gaps_are_all_that_is_not_kept(kept in descriptors()) {
+        let staying: BTreeSet<u32> = kept.iter().map(|&kept| kept as u32).chain(0..3).collect();
+        let gaps = gaps(&kept);
+        // Rising, and never two that touch: as few calls as can be.
+        prop_assert!(gaps.iter().all(|(first, last)| first <= last));
+        prop_assert!(gaps.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
+        let covered: u64 = gaps.iter().map(|&(first, last)| u64::from(last - first) + 1).sum();
+        prop_assert_eq!(covered + staying.len() as u64, 1 << 32);
+        for number in staying {
+            prop_assert!(gaps.iter().all(|&(first, last)| number < first || last < number), "{} is in a gap", number);
+        }
+    }
+
+    #[test]
+    fn a_plan_keeps_what_it_was_told(kept in descriptors(), asked in descriptors()) {
+        let mut plan = FdPlan::default();
+        for &descriptor in &kept {
+            plan.keep(descriptor).expect("room");
+        }
+        for descriptor in asked {
+            prop_assert_eq!(plan.keeps(descriptor), descriptor < 3 || kept.contains(&descriptor));
+        }
+    }
+
+    #[test]
+    fn decimal_numbers(text in prop_oneof!["[0-9]{0,12}", "[0-9+ x-]{0,6}", ".*"]) {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // The standard library's parser takes a sign; ours does not.
+        let expected = if digits { text.parse::<i32>().ok() } else { None };
+        prop_assert_eq!(decimal(text.as_bytes()), expected);
+    }
+
+    #[test]
+    fn every_number_reads_back(number in 0..=i32::MAX) {
+        prop_assert_eq!(decimal(number.to_string().as_bytes()), Some(number));
+    }
+}
