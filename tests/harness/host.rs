@@ -100,7 +100,7 @@ impl Host {
         self.given.push(file);
         self.action(move || {
             // A copy is never close-on-exec.
-            check(unsafe { libc::dup2(moved(raw)?, descriptor) })
+            copy(moved(raw)?, descriptor, 0)
         })
     }
 
@@ -112,7 +112,7 @@ impl Host {
 
     /// Leaves `descriptor` open as a copy of `original`, which the host has.
     pub fn copy(self, original: RawFd, descriptor: RawFd) -> Self {
-        self.action(move || check(unsafe { libc::dup2(original, descriptor) }))
+        self.action(move || copy(original, descriptor, 0))
     }
 
     /// Leaves `descriptor` open as the write end of a pipe, whose other end [`Outcome::records`] is read from.
@@ -123,26 +123,21 @@ impl Host {
     }
 
     pub fn closed(self, descriptor: RawFd) -> Self {
-        self.action(move || {
-            unsafe { libc::close(descriptor) };
-            Ok(())
-        })
+        self.action(move || call(libc::SYS_close, [descriptor as usize]))
     }
 
     /// Opens every number from 3 to below the soft limit, so that not one is free once relay has started.
     pub fn full_table(self) -> Self {
         self.action(|| {
             for descriptor in 3.. {
-                let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
-                // Closed, or closed by the time relay starts.
-                if flags != 0 && unsafe { libc::dup2(2, descriptor) } < 0 {
-                    break;
+                // Where it is closed, or will be by the time relay starts.
+                if !matches!(flags(descriptor), Ok(0))
+                    && let Err(error) = copy(2, descriptor, 0)
+                {
+                    return if error.raw_os_error() == Some(libc::EBADF) { Ok(()) } else { Err(error) };
                 }
             }
-            match io::Error::last_os_error() {
-                error if error.raw_os_error() == Some(libc::EBADF) => Ok(()),
-                error => Err(error),
-            }
+            Ok(())
         })
     }
 
@@ -150,14 +145,11 @@ impl Host {
     pub fn ignored(self, signals: impl IntoIterator<Item = usize>) -> Self {
         let signals: Vec<_> = signals.into_iter().collect();
         self.action(move || {
-            for &signal in &signals {
-                // struct sigaction of the kernel: the disposition first; the rest, and the mask, zero.
-                let action = [libc::SIG_IGN, 0, 0, 0];
-                let none = std::ptr::null_mut::<usize>();
-                let value = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, 8) };
-                check(value as i32)?;
-            }
-            Ok(())
+            // struct sigaction of the kernel: the disposition first; the rest, and the mask, zero.
+            let action = [libc::SIG_IGN, 0, 0, 0];
+            signals
+                .iter()
+                .try_for_each(|&signal| call(libc::SYS_rt_sigaction, [signal, action.as_ptr() as usize, 0, 8]))
         })
     }
 
@@ -165,21 +157,15 @@ impl Host {
     pub fn all_blocked(self) -> Self {
         self.action(|| {
             let all = u64::MAX;
-            let none = std::ptr::null_mut::<u64>();
-            let set = libc::SIG_SETMASK;
-            check(unsafe { libc::syscall(libc::SYS_rt_sigprocmask, set, &raw const all, none, 8) } as i32)
+            call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, &raw const all as usize, 0, 8])
         })
     }
 
     /// Arms all three interval timers, an hour from now.
     pub fn timers(self) -> Self {
         self.action(|| {
-            for timer in 0..3 {
-                let hour = [0_usize, 0, 3600, 0];
-                let none = std::ptr::null_mut::<usize>();
-                check(unsafe { libc::syscall(libc::SYS_setitimer, timer, hour.as_ptr(), none) } as i32)?;
-            }
-            Ok(())
+            let hour = [0_usize, 0, 3600, 0];
+            (0..3).try_for_each(|timer| call(libc::SYS_setitimer, [timer, hour.as_ptr() as usize, 0]))
         })
     }
 
@@ -190,12 +176,14 @@ impl Host {
     /// Makes `directory` the root, in a user namespace of its own where that needs the right to.
     pub fn root(self, directory: &Path) -> Self {
         let directory = c_string(directory.as_os_str());
+        // SAFETY: touches no memory and cannot fail.
+        let needs_namespace = unsafe { libc::geteuid() } != 0;
         self.action(move || {
-            if unsafe { libc::geteuid() } != 0 {
-                check(unsafe { libc::unshare(libc::CLONE_NEWUSER) })?;
+            if needs_namespace {
+                call(libc::SYS_unshare, [libc::CLONE_NEWUSER as usize])?;
             }
-            check(unsafe { libc::chroot(directory.as_ptr()) })?;
-            check(unsafe { libc::chdir(c"/".as_ptr()) })
+            call(libc::SYS_chroot, [directory.as_ptr() as usize])?;
+            call(libc::SYS_chdir, [c"/".as_ptr() as usize])
         })
     }
 
@@ -275,29 +263,44 @@ const FAR: RawFd = MOST_DESCRIPTORS as RawFd / 2;
 /// Marks all that this process happens to have open close-on-exec, and moves the `given` descriptors out of the way of
 /// the numbers that the tests use.
 fn make_room(given: &[RawFd]) -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
-    if limit.rlim_max < MOST_DESCRIPTORS {
-        return Err(io::Error::other("these tests need a hard limit of 20,000 descriptors"));
-    }
     set_nofile(MOST_DESCRIPTORS, MOST_DESCRIPTORS)?;
     for &descriptor in given {
-        check(unsafe { libc::dup3(descriptor, descriptor + FAR, libc::O_CLOEXEC) })?;
+        copy(descriptor, descriptor + FAR, libc::O_CLOEXEC)?;
     }
-    check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } as i32)
+    call(libc::SYS_close_range, [3, u32::MAX as usize, libc::CLOSE_RANGE_CLOEXEC as usize])
 }
 
 fn moved(given: RawFd) -> io::Result<RawFd> {
     if given < FAR { Ok(given + FAR) } else { Err(io::Error::other("too high a descriptor")) }
 }
 
+/// Fails where the hard limit is below [`MOST_DESCRIPTORS`]: these tests need that many.
 fn set_nofile(soft: u64, hard: u64) -> io::Result<()> {
-    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
+    let limit = [soft, hard];
+    call(libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as usize, limit.as_ptr() as usize, 0])
 }
 
-fn check(value: i32) -> io::Result<()> {
-    if value < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+fn copy(original: RawFd, descriptor: RawFd, flags: i32) -> io::Result<()> {
+    call(libc::SYS_dup3, [original as usize, descriptor as usize, flags as usize])
+}
+
+/// The descriptor's flags: 0, or FD_CLOEXEC.
+fn flags(descriptor: RawFd) -> io::Result<i32> {
+    // SAFETY: touches no memory.
+    match unsafe { libc::fcntl(descriptor, libc::F_GETFD) } {
+        -1 => Err(io::Error::last_os_error()),
+        flags => Ok(flags),
+    }
+}
+
+/// Makes a system call by its number, for the C library would do more than that.
+fn call<const COUNT: usize>(number: libc::c_long, arguments: [usize; COUNT]) -> io::Result<()> {
+    let argument = |index| arguments.get(index).copied().unwrap_or(0);
+    // SAFETY: the callers above pass pointers to what the call reads, none to anything that it writes.
+    match unsafe { libc::syscall(number, argument(0), argument(1), argument(2), argument(3)) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 fn c_string(text: &OsStr) -> CString {

@@ -109,8 +109,8 @@ fn print(out: &mut Output, arguments: Vector, environment: Vector, open: &[u64])
     print_list(out, timers.iter(), |out, timer| {
         write!(out, "{}", timer.it_value.tv_sec != 0 || timer.it_value.tv_usec != 0)
     })?;
-    // SAFETY: none of them touches memory, but getcwd, which writes into the buffer it is given.
     let mut directory = [0_u8; 4096];
+    // SAFETY: none of them touches memory, but getcwd, which writes into the buffer it is given.
     unsafe {
         let mask = raw_syscall!(Sysno::umask, 0);
         let ids = [
