@@ -1,48 +1,138 @@
-//! Which descriptors stay open, and the gaps between them. Pure: nothing here makes a system call.
+//! Which descriptor the program has from where, and the moves that bring that about. Pure: no system call is made here.
 
-use linux_raw_sys::errno::EMFILE;
+use linux_raw_sys::errno::{EEXIST, EMFILE};
 
 use crate::sys::{Descriptor, Errno};
 
-/// How many descriptors can be kept beside 0, 1 and 2.
-pub const MOST_KEPT: usize = 256;
+/// How many descriptors can be asked for, beside 0, 1 and 2.
+pub const MOST: usize = 256;
 
-/// The first number after 0, 1 and 2.
-const FIRST: Descriptor = 3;
+/// What the program's descriptor `target` is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    target: Descriptor,
+    /// The descriptor that it is now: the same one where it is kept, [`CLOSED`] where it is to be closed.
+    source: Descriptor,
+}
 
-/// The descriptors that the program starts with: 0, 1, 2 and those asked for.
-#[derive(Clone, Debug, Default)]
+/// The source of what is to be closed.
+const CLOSED: Descriptor = -1;
+
+/// The descriptors that the program starts with. All others are closed.
+#[derive(Clone, Debug)]
 pub struct FdPlan {
-    /// Those beside 0, 1 and 2, in no order. One may stand here twice.
-    kept: heapless::Vec<Descriptor, MOST_KEPT>,
+    /// None has the target of another. The first three are 0, 1 and 2, which stay unless they are asked for otherwise.
+    entries: heapless::Vec<Entry, { 3 + MOST }>,
+}
+
+/// The next thing to do to a process's descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Make `target` a copy of `source`. Nothing else needs what `target` was.
+    Copy {
+        /// The number that the copy gets.
+        target: Descriptor,
+        /// What is copied.
+        source: Descriptor,
+    },
+    /// Copy this descriptor to a number that is no target, and tell [`FdPlan::set_aside`]: it is a target, but also the
+    /// source of another one, in a cycle.
+    SetAside(Descriptor),
+}
+
+impl Default for FdPlan {
+    fn default() -> Self {
+        let kept = |number| Entry { target: number, source: number };
+        Self { entries: heapless::Vec::from_array([kept(0), kept(1), kept(2)]) }
+    }
 }
 
 impl FdPlan {
-    /// Asks for one more descriptor to stay. EMFILE where a plan cannot hold so many.
-    pub fn keep(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
-        self.kept.push(descriptor).map_err(|_| Errno::new(EMFILE))
+    /// Asks for the program's `target` to be what `source` is now.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST where `target` is asked for already, unless it is kept both times; EMFILE where a plan cannot hold so many.
+    pub fn rename(&mut self, target: Descriptor, source: Descriptor) -> Result<(), Errno> {
+        let asked = Entry { target, source };
+        match self.entries.iter_mut().find(|entry| entry.target == target) {
+            None => self.entries.push(asked).map_err(|_| Errno::new(EMFILE)),
+            Some(entry) if entry.source != target || source != target && target > 2 => Err(Errno::new(EEXIST)),
+            Some(entry) => {
+                *entry = asked;
+                Ok(())
+            }
+        }
     }
 
-    /// Whether `descriptor` stays.
-    #[expect(clippy::manual_contains, reason = "`contains` compares four at a time, in four times the code")]
+    /// Asks for `descriptor` to stay as it is. Errors are those of [`Self::rename`].
+    pub fn keep(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
+        self.rename(descriptor, descriptor)
+    }
+
+    /// Asks for `descriptor` to be closed. Errors are those of [`Self::rename`].
+    pub fn close(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
+        self.rename(descriptor, CLOSED)
+    }
+
+    /// Whether `descriptor` stays as it is.
     pub fn keeps(&self, descriptor: Descriptor) -> bool {
-        descriptor < FIRST || self.kept.iter().any(|&kept| kept == descriptor)
+        self.entries.iter().any(|entry| entry.target == descriptor && entry.source == descriptor)
+    }
+
+    /// Whether `descriptor` will be something else for the program than it is now.
+    pub fn is_target(&self, descriptor: Descriptor) -> bool {
+        self.entries.iter().any(|entry| entry.target == descriptor)
+    }
+
+    /// Whether the program has what `descriptor` is now, under whatever number.
+    pub fn is_source(&self, descriptor: Descriptor) -> bool {
+        self.entries.iter().any(|entry| entry.source == descriptor)
     }
 
     /// Visits the ranges of numbers between those that stay, in rising order, until `visit` fails. The last one goes up
     /// to 4,294,967,295.
     pub fn try_for_each_gap<E>(&self, mut visit: impl FnMut(u32, u32) -> Result<(), E>) -> Result<(), E> {
-        let mut first = FIRST as u32;
+        let mut first = 0_u32;
         loop {
-            let kept = self.kept.iter().map(|&kept| kept as u32).filter(|&kept| kept >= first);
-            let last = kept.map(|kept| kept - 1).fold(u32::MAX, u32::min);
-            if first <= last {
-                visit(first, last)?;
+            let kept = self.entries.iter().filter(|entry| entry.source == entry.target);
+            match kept.map(|entry| entry.target as u32).filter(|&number| number >= first).min() {
+                None => return visit(first, u32::MAX),
+                Some(number) => {
+                    if first < number {
+                        visit(first, number - 1)?;
+                    }
+                    first = number + 1;
+                }
             }
-            if last == u32::MAX {
-                return Ok(());
-            }
-            first = last + 2;
+        }
+    }
+
+    /// What to do next so that each target becomes what its source is, as if all happened at once. Nothing when all is
+    /// done.
+    pub fn next_move(&self) -> Option<Move> {
+        let is_needed = |number| self.pending().any(|entry| entry.source == number);
+        let free = self.pending().find(|entry| !is_needed(entry.target));
+        let copy = free.map(|entry| Move::Copy { target: entry.target, source: entry.source });
+        copy.or_else(|| self.pending().next().map(|entry| Move::SetAside(entry.target)))
+    }
+
+    /// What is still to be moved.
+    fn pending(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.source != entry.target && entry.source != CLOSED)
+    }
+
+    /// Notes that `target` has become what it is to be.
+    pub fn copied(&mut self, target: Descriptor) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.target == target) {
+            entry.source = target;
+        }
+    }
+
+    /// Notes that what `descriptor` was is now to be had at `aside`.
+    pub fn set_aside(&mut self, descriptor: Descriptor, aside: Descriptor) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.source == descriptor) {
+            entry.source = aside;
         }
     }
 }

@@ -7,16 +7,18 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`request`] | arguments to a checked [`request::Request`]; nothing is touched before it is whole |
-//! | [`fd_plan`] | which descriptors stay, and the gaps between them |
-//! | [`signal`] | signal numbers |
+//! | [`options`] | relay's own arguments, one by one |
+//! | [`fd_plan`] | which descriptor the program has from where, and the moves that bring that about |
+//! | [`signal`] | signal numbers, names and sets |
 //! | [`status`] | the steps and their public numbers, failures, exit statuses, the records |
 //! | [`steps`] | one file a step, in the order in which the program takes them |
-//! | [`words`] | errno names and phrases, in tables without pointers |
+//! | [`words`] | texts, numbers and errnos, in tables without pointers |
 //! | [`sys`] | one typed function for each system call used |
 
 #![no_std]
 
 pub mod fd_plan;
+pub mod options;
 pub mod request;
 pub mod signal;
 pub mod status;

@@ -1,28 +1,61 @@
 //! What the relay is asked to do: arguments to a checked [`Request`].
 //!
 //! Arguments are an allegation until they are checked, and all of them are read and checked before anything is
-//! changed. Only the checked type reaches the steps.
+//! changed. Only a request that was read without a mistake reaches the steps.
 
 use core::ffi::CStr;
 
-use linux_raw_sys::errno::EINVAL;
+use linux_raw_sys::errno::{EINVAL, EPERM};
 
-use crate::fd_plan::FdPlan;
+use crate::fd_plan::{self, FdPlan};
+use crate::options::{self, Arguments, Given, Value, decimal};
+use crate::signal::SignalSet;
 use crate::status::{Failure, Report, Step};
 use crate::sys::{Descriptor, Errno, Strings};
 
 /// A request to become a program, or to print something. It is read in place, since it is large.
 #[derive(Clone)]
+#[repr(C, align(8))]
 pub struct Request<'a> {
-    /// Where to report. Known even of a request that could not be read whole, so that this can be reported there.
-    pub report: Report,
+    /// The program, an absolute path.
+    pub program: &'a CStr,
+    /// What is still to be read; once all is, the program and its arguments.
+    pub arguments: Arguments<'a>,
     /// What to do.
     pub action: Action,
-    /// The program, an absolute path, and its arguments. While the request is read, relay's own from `index` on.
-    pub arguments: Strings<'a>,
-    /// Where in relay's arguments the first of `arguments` stands.
-    pub index: u32,
-    /// Which descriptors the program starts with.
+    /// Whether to begin a session.
+    pub session: bool,
+    /// Whether execve is to grant no privileges any more.
+    pub no_new_privileges: bool,
+    /// Where to report. Known even of a request that could not be read whole, so that this can be reported there.
+    pub report: Report,
+    /// The signals that the program starts with ignored.
+    pub ignored: SignalSet,
+    /// The signals that are left ignored where they are.
+    pub keep_ignored: SignalSet,
+    /// The signals that the program starts with blocked.
+    pub blocked: SignalSet,
+    /// How many listening sockets the program has, from descriptor 3 up.
+    pub listening: u32,
+    /// The soft limit of descriptors, or [`HARD_LIMIT`]; nothing to leave both limits as they are.
+    pub soft_limit: Option<u32>,
+    /// The hard limit of descriptors, or [`HARD_LIMIT`] or nothing to leave it as it is.
+    pub hard_limit: Option<u32>,
+    /// The mask of the permissions of new files.
+    pub umask: Option<u32>,
+    /// The session's controlling terminal.
+    pub terminal: Option<Descriptor>,
+    /// The parent to die with; 0 for whichever it is.
+    pub die_with: Option<u32>,
+    /// The index of the argument that names the directory.
+    pub directory_index: u32,
+    /// The current directory.
+    pub directory: Option<&'a CStr>,
+    /// The out-of-memory score, -1000 to 1000, in decimal.
+    pub oom_score: Option<&'a CStr>,
+    /// The program's `argv[0]`.
+    pub argv0: Option<&'a CStr>,
+    /// Which descriptor the program has from where. Last: it is large, and what is before it is near to get at.
     pub descriptors: FdPlan,
 }
 
@@ -36,12 +69,35 @@ pub enum Action {
     Help,
     /// Print the version.
     Version,
+    /// Print the slate that relay itself found.
+    Report,
 }
 
 impl<'a> Request<'a> {
-    /// A request that is still to be read from `arguments`, relay's own.
+    /// A request that is still to be read from `arguments`, those of relay.
     pub fn new(arguments: Strings<'a>) -> Self {
-        Self { report: Report::Stderr, action: Action::Start, arguments, index: 0, descriptors: FdPlan::default() }
+        Self {
+            program: c"",
+            arguments: Arguments::new(arguments),
+            action: Action::Start,
+            session: false,
+            no_new_privileges: false,
+            report: Report::Stderr,
+            ignored: SignalSet::default(),
+            keep_ignored: SignalSet::default(),
+            blocked: SignalSet::default(),
+            listening: 0,
+            soft_limit: None,
+            hard_limit: None,
+            umask: None,
+            terminal: None,
+            die_with: None,
+            directory_index: 0,
+            directory: None,
+            oom_score: None,
+            argv0: None,
+            descriptors: FdPlan::default(),
+        }
     }
 
     /// Reads the arguments. `is_open` says whether a descriptor is open, by [`crate::sys::is_open`].
@@ -51,79 +107,179 @@ impl<'a> Request<'a> {
     /// The first mistake, or the first descriptor that is not open. Only a request that was read without one may be
     /// carried out.
     pub fn read(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
-        let first = self.next().ok_or(self.mistake(Step::STATUS_MISSING))?;
-        match first.to_bytes() {
-            [b'/', ..] => return Ok(()),
-            [b'-', ..] => return self.read_options(first.to_bytes()),
-            _ => {}
+        let first = self.arguments.rest.first().ok_or(Failure::without_errno(Step::NOTHING_GIVEN, 0))?;
+        if matches!(first.to_bytes(), [b'-' | b'/', ..]) {
+            self.read_options(is_open)?;
+        } else {
+            self.read_attendant(is_open)?;
         }
-        let status = descriptor_from(3, first).ok_or(self.mistake(Step::STATUS_NUMBER))?;
+        if self.action != Action::Start {
+            return Ok(());
+        }
+        self.program = self.arguments.rest.first().ok_or(Failure::without_errno(Step::PROGRAM_MISSING, 0))?;
+        match self.program.to_bytes() {
+            [b'/', ..] => Ok(()),
+            _ => Err(Failure::without_errno(Step::PROGRAM_NOT_ABSOLUTE, self.arguments.index)),
+        }
+    }
+
+    /// Reads STATUS_FD and PULSE_FD.
+    fn read_attendant(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
+        let status = self.arguments.take(Step::STATUS_NUMBER)?;
+        let status = descriptor_from(3, status).ok_or(self.arguments.mistake(Step::STATUS_NUMBER))?;
         self.report = Report::Attendant(status);
 
-        let pulse = self.next().ok_or(self.mistake(Step::PULSE_MISSING))?;
-        let refused = |errno| Failure::new(Step::PULSE, errno, self.index);
-        let pulse = descriptor_from(1, pulse).filter(|&pulse| pulse != status).ok_or(refused(Errno::new(EINVAL)))?;
-        is_open(pulse).and_then(|()| self.descriptors.keep(pulse)).map_err(refused)?;
-
-        self.read_program()
+        let pulse = self.arguments.take(Step::PULSE_MISSING)?;
+        descriptor_from(1, pulse)
+            .filter(|&pulse| pulse != status)
+            .ok_or(Errno::new(EINVAL))
+            .and_then(|pulse| is_open(pulse).and(self.descriptors.keep(pulse)))
+            .map_err(|errno| Failure::new(Step::PULSE, errno, self.arguments.index - 1))
     }
 
-    /// Reads the option form, from its first argument on.
-    fn read_options(&mut self, first: &[u8]) -> Result<(), Failure> {
-        if is(first, b"--help") {
-            self.action = Action::Help;
-        } else if is(first, b"--version") {
-            self.action = Action::Version;
-        } else if is(first, b"--") {
-            return self.read_program();
-        } else {
-            return Err(self.mistake(Step::UNKNOWN_OPTION));
+    /// Reads the options.
+    fn read_options(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
+        while let Some(given) = self.arguments.take_option()? {
+            self.set(given, &is_open).map_err(|errno| {
+                let step = if errno.is(EPERM) { Step::SIGNAL_FIXED } else { Step::VALUE };
+                Failure::new(step, errno, self.arguments.index - 1)
+            })?;
+            // What prints something looks at nothing that follows, as in other programs.
+            if self.action != Action::Start {
+                return Ok(());
+            }
         }
-        Ok(())
-    }
-
-    /// Reads the program, the next argument.
-    fn read_program(&mut self) -> Result<(), Failure> {
-        let program = self.next().ok_or(self.mistake(Step::PROGRAM_MISSING))?;
-        match program.to_bytes() {
-            [b'/', ..] => Ok(()),
-            _ => Err(self.mistake(Step::PROGRAM_NOT_ABSOLUTE)),
+        for socket in 3..3 + self.listening as Descriptor {
+            if !self.descriptors.is_target(socket) {
+                let kept = is_open(socket).and_then(|()| self.descriptors.keep(socket));
+                kept.map_err(|errno| Failure::new(Step::LISTENING, errno, socket as u32))?;
+            }
+        }
+        match self.report {
+            Report::Records(status) if self.descriptors.is_source(status) => {
+                Err(Failure::without_errno(Step::STATUS_SHARED, status as u32))
+            }
+            _ => Ok(()),
         }
     }
 
-    /// Goes on to the next argument.
-    #[inline(never)]
-    fn next(&mut self) -> Option<&'a CStr> {
-        self.index += 1;
-        self.arguments.next();
-        self.arguments.first()
-    }
-
-    /// The failure that the argument at `index` is.
-    fn mistake(&self, step: Step) -> Failure {
-        Failure::without_errno(step, self.index)
+    /// Notes one option.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for a malformed value, EPERM for KILL and STOP, EBADF for a descriptor that must be open, and those of
+    /// [`FdPlan::rename`].
+    fn set(&mut self, given: Given<'a>, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Errno> {
+        let mut value = Value::new(given.value.to_bytes());
+        match given.option {
+            options::HELP => self.action = Action::Help,
+            options::VERSION => self.action = Action::Version,
+            options::REPORT => self.action = Action::Report,
+            options::SETSID => self.session = true,
+            options::NO_NEW_PRIVS => self.no_new_privileges = true,
+            options::DIE_WITH_PARENT => self.die_with = Some(value.decimal() as u32),
+            options::FD => {
+                let target = value.decimal();
+                let separated = value.take(b'=');
+                value.require(separated);
+                let source = value.decimal();
+                value.check(is_open(source));
+                value.check(self.descriptors.rename(target, source));
+            }
+            options::KEEP => loop {
+                let first = value.decimal();
+                let last = if value.take(b'-') { value.decimal() } else { first };
+                value.require(first <= last);
+                for descriptor in first..last.saturating_add(1) {
+                    let kept = self.descriptors.keep(descriptor);
+                    value.check(kept);
+                    if kept.is_err() {
+                        break;
+                    }
+                }
+                if !value.take(b',') {
+                    break;
+                }
+            },
+            options::CLOSE => {
+                let descriptor = value.decimal();
+                value.check(self.descriptors.close(descriptor));
+            }
+            options::PULSE => {
+                let descriptor = value.decimal();
+                value.check(is_open(descriptor));
+                value.check(self.descriptors.keep(descriptor));
+            }
+            options::LISTEN_FDS => {
+                let count = value.decimal();
+                value.require((1..=fd_plan::MOST as i32).contains(&count));
+                self.listening = count as u32;
+            }
+            options::IGNORE => self.ignored.add_list(&mut value),
+            options::BLOCK => self.blocked.add_list(&mut value),
+            options::KEEP_IGNORED if value.take_text(b"all") => self.keep_ignored = SignalSet::FULL,
+            options::KEEP_IGNORED => self.keep_ignored.add_list(&mut value),
+            options::NOFILE => {
+                self.soft_limit = Some(limit(&mut value));
+                self.hard_limit = if value.take(b':') { Some(limit(&mut value)) } else { None };
+            }
+            options::UMASK => {
+                let mask = value.number(8);
+                value.require(mask <= 0o777);
+                self.umask = Some(mask as u32);
+            }
+            options::CHDIR => {
+                self.directory = Some(given.value);
+                self.directory_index = self.arguments.index - 1;
+                return Ok(());
+            }
+            options::CTTY => {
+                self.session = true;
+                self.terminal = Some(value.decimal());
+            }
+            options::OOM_SCORE_ADJ => {
+                value.take(b'-');
+                let score = value.decimal();
+                value.require(score <= 1000);
+                self.oom_score = Some(given.value);
+            }
+            options::STATUS => {
+                let status = value.decimal();
+                value.require(status >= 3);
+                value.check(is_open(status));
+                value.finish()?;
+                self.report = Report::Records(status);
+                return Ok(());
+            }
+            options::ARGV0 => {
+                self.argv0 = Some(given.value);
+                return Ok(());
+            }
+            // The environment is edited when all is read, by whoever has it.
+            options::ENV | options::UNSET => {
+                let name = value.take_until(b'=');
+                value.require(!name.is_empty());
+                if given.option == options::ENV {
+                    let separated = value.take(b'=');
+                    value.require(separated);
+                    value.take_until(0);
+                }
+            }
+            _ => {}
+        }
+        value.finish()
     }
 }
 
-/// Byte by byte: `==` would be a call of bcmp.
-#[inline(never)]
-fn is(argument: &[u8], name: &[u8]) -> bool {
-    argument.iter().eq(name)
+/// The value of [`Request::soft_limit`] and [`Request::hard_limit`] that stands for the hard limit as it is.
+pub const HARD_LIMIT: u32 = u32::MAX;
+
+/// Takes a limit, a number or `hard`.
+fn limit(value: &mut Value) -> u32 {
+    if value.take_text(b"hard") { HARD_LIMIT } else { value.decimal() as u32 }
 }
 
 /// A descriptor's number that is at least `least`.
 fn descriptor_from(least: Descriptor, text: &CStr) -> Option<Descriptor> {
     decimal(text.to_bytes()).filter(|&descriptor| descriptor >= least)
-}
-
-/// A number from 0 to 2,147,483,647 in decimal digits and nothing else: no sign, no space, no suffix.
-#[inline(never)]
-pub fn decimal(text: &[u8]) -> Option<i32> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0_i32, |number, &digit| {
-        let digit = digit.is_ascii_digit().then(|| i32::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
 }

@@ -5,14 +5,17 @@ use core::num::NonZeroU32;
 use crate::sys::{Descriptor, Errno};
 
 /// The one table of steps: number, name, the attendant's code (0 for what its protocol cannot tell), and the message of
-/// a failure, in which `@` stands for the argument whose index is the failure's detail, `#` for the detail as a number,
-/// and `$` for the errno.
+/// a failure, in which `@` stands for the argument whose index is the failure's detail, `%` for the program, `~` for
+/// the directory, `#` for the detail as a number, and `$` for the errno.
 macro_rules! steps {
     ($($(#[$doc:meta])* $number:literal $name:ident $code:literal $message:literal;)*) => {
         impl Step {
             $($(#[$doc])* pub const $name: Self = Self($number);)*
 
             const ATTENDANT_CODES: &[u8] = &[$($code),*];
+
+            /// The names of all steps in the order of their numbers.
+            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
 
             /// The messages of all steps in the order of their numbers, each ended by a NUL.
             pub const MESSAGES: &str = concat!($($message, "\0"),*);
@@ -28,31 +31,62 @@ steps! {
     /// All went well: the program is about to be started.
     0 READY 0 "";
     /// Neither a program nor STATUS_FD is given.
-    1 STATUS_MISSING 0 "no program, see relay --help";
+    1 NOTHING_GIVEN 0 "no program, see relay --help";
     /// STATUS_FD is not a descriptor from 3 up.
     2 STATUS_NUMBER 0 "not a STATUS_FD or an absolute path: @";
     /// The status descriptor, or standard output, cannot be written to. The detail is the descriptor.
     3 WRITE 0 "cannot write to descriptor #: $";
     /// PULSE_FD is missing.
     4 PULSE_MISSING 129 "no PULSE_FD";
-    /// PULSE_FD is not a descriptor, is the status descriptor, or is not open.
+    /// PULSE_FD is not a descriptor, is the status descriptor, or is not open. The detail is the argument's index.
     5 PULSE 128 "cannot keep PULSE_FD @: $";
-    /// An option that relay does not have.
+    /// An option that relay does not have. The detail is its index.
     6 UNKNOWN_OPTION 0 "unknown option @, see relay --help";
+    /// An option lacks its value.
+    7 VALUE_MISSING 0 "the last option lacks its value";
+    /// An option has a value that takes none. The detail is its index.
+    8 VALUE_UNEXPECTED 0 "this option takes no value: @";
+    /// An option's value is malformed (EINVAL), asks for a descriptor a second time (EEXIST), for one too many (EMFILE),
+    /// or for one that is not open (EBADF). The detail is the index of the argument that holds the value.
+    9 VALUE 0 "bad value @: $";
+    /// KILL or STOP cannot be ignored or blocked. The detail is the index of the argument that holds the list.
+    10 SIGNAL_FIXED 0 "KILL and STOP cannot be ignored or blocked: @";
+    /// The status descriptor is also asked for as one of the program's, which would never see it closed.
+    11 STATUS_SHARED 0 "the program cannot have the status descriptor #";
     /// No program is given.
-    7 PROGRAM_MISSING 123 "no program";
-    /// The program is not an absolute path.
-    8 PROGRAM_NOT_ABSOLUTE 125 "not an absolute path: @";
+    12 PROGRAM_MISSING 123 "no program";
+    /// The program is not an absolute path. The detail is its index.
+    13 PROGRAM_NOT_ABSOLUTE 125 "not an absolute path: @";
     /// Marking descriptors close-on-exec.
-    9 DESCRIPTORS 126 "cannot mark descriptors close-on-exec: $";
+    14 DESCRIPTORS 126 "cannot mark descriptors close-on-exec: $";
+    /// Giving a descriptor its number. The detail is that number.
+    15 RENAME 0 "cannot make descriptor #: $";
+    /// Setting RLIMIT_NOFILE.
+    16 NOFILE 0 "cannot set the limit of descriptors: $";
+    /// Beginning a session.
+    17 SESSION 0 "cannot begin a session: $";
+    /// Taking a controlling terminal. The detail is its descriptor.
+    18 TERMINAL 0 "cannot take descriptor # for the terminal: $";
+    /// Changing the directory. The detail is the index of the argument that names it.
+    19 DIRECTORY 0 "cannot change to directory ~: $";
+    /// The parent has ended, or relay cannot ask to be killed when it does. The detail is the parent.
+    20 PARENT 0 "cannot die with parent #: $";
+    /// Giving up new privileges.
+    21 NEW_PRIVILEGES 0 "cannot give up new privileges: $";
+    /// Writing the out-of-memory score.
+    22 OOM_SCORE 0 "cannot set the out-of-memory score: $";
     /// Disarming the interval timers.
-    10 TIMERS 201 "cannot disarm timers: $";
+    23 TIMERS 201 "cannot disarm timers: $";
     /// Setting a signal's disposition. The detail is the signal.
-    11 DISPOSITIONS 202 "cannot reset signal #: $";
+    24 DISPOSITIONS 202 "cannot set signal #: $";
     /// Setting the mask of blocked signals.
-    12 MASK 202 "cannot unblock signals: $";
-    /// Becoming the program.
-    13 EXEC 127 "cannot start @: $";
+    25 MASK 202 "cannot set the signal mask: $";
+    /// Becoming the program. The detail is its index.
+    26 EXEC 127 "cannot start %: $";
+    /// The program is there, but the interpreter that it names is not. The detail is the program's index.
+    27 INTERPRETER 127 "cannot start %: it is there, but not the interpreter that it names (ENOENT)";
+    /// One of the descriptors for listening sockets is not open, or one too many. The detail is the descriptor.
+    28 LISTENING 0 "cannot pass on listening socket #: $";
 }
 
 impl Step {
@@ -117,12 +151,13 @@ pub mod exit_status {
     /// The positional form: the status descriptor cannot be used.
     pub const NO_STATUS: u8 = 127;
 
-    /// The exit status that says what failed, where no record could.
-    pub fn without_record(report: Report, failure: Failure) -> u8 {
+    /// The exit status of a failure that was `recorded`, or told in a line.
+    pub fn of(report: Report, failure: Failure, recorded: bool) -> u8 {
         match (report, failure.step()) {
-            (Report::Attendant(_), _) | (_, Step::STATUS_MISSING | Step::STATUS_NUMBER) => NO_STATUS,
-            (_, Step::EXEC) if failure.errno() == ENOENT => NOT_FOUND,
-            (_, Step::EXEC) => CANNOT_RUN,
+            (Report::Attendant(_), _) if recorded => RECORDED,
+            (Report::Attendant(_), _) | (_, Step::NOTHING_GIVEN | Step::STATUS_NUMBER) => NO_STATUS,
+            (_, Step::EXEC) if failure.errno() != ENOENT => CANNOT_RUN,
+            (_, Step::EXEC | Step::INTERPRETER) => NOT_FOUND,
             _ => RELAY_FAILED,
         }
     }
@@ -136,6 +171,8 @@ pub enum Report {
     Stderr,
     /// The attendant's protocol on this descriptor: a handshake, then silence or one record.
     Attendant(Descriptor),
+    /// Records on this descriptor, and the same exit statuses.
+    Records(Descriptor),
 }
 
 /// The attendant's record of a failure: two C ints in native byte order, its code and the errno.
@@ -143,4 +180,53 @@ pub fn attendant_record(failure: Failure) -> [u8; 8] {
     let [a, b, c, d] = u32::from(failure.step().attendant_code()).to_ne_bytes();
     let [e, f, g, h] = failure.errno().to_ne_bytes();
     [a, b, c, d, e, f, g, h]
+}
+
+/// A record of the option form: `RLY` and the version, then three words in native byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Record {
+    magic: [u8; 4],
+    /// The number of the step.
+    pub step: u32,
+    /// The errno, 0 where there is none.
+    pub errno: u32,
+    /// What it concerns; see [`Failure::detail`].
+    pub detail: u32,
+}
+
+impl Record {
+    /// The size of a record in bytes.
+    pub const SIZE: usize = 16;
+    const MAGIC: [u8; 4] = *b"RLY\x02";
+
+    /// All went well: the program is about to be started.
+    pub const READY: Self = Self { magic: Self::MAGIC, step: Step::READY.0 as u32, errno: 0, detail: 0 };
+
+    /// The record of a failure.
+    pub fn of(failure: Failure) -> Self {
+        Self { magic: Self::MAGIC, step: failure.step().0.into(), errno: failure.errno(), detail: failure.detail }
+    }
+
+    /// The record as it is written.
+    pub fn encode(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        let words = [self.magic, self.step.to_ne_bytes(), self.errno.to_ne_bytes(), self.detail.to_ne_bytes()];
+        for (target, byte) in bytes.iter_mut().zip(words.as_flattened()) {
+            *target = *byte;
+        }
+        bytes
+    }
+
+    /// Reads a record. Nothing where `bytes` are something else, or a record of another version.
+    pub fn decode(bytes: &[u8; Self::SIZE]) -> Option<Self> {
+        let [magic, step, errno, detail] = bytes.as_chunks().0 else { return None };
+        let word = |bytes: &[u8; 4]| u32::from_ne_bytes(*bytes);
+        (*magic == Self::MAGIC).then(|| Self {
+            magic: Self::MAGIC,
+            step: word(step),
+            errno: word(errno),
+            detail: word(detail),
+        })
+    }
 }

@@ -6,14 +6,19 @@
 
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
-use core::mem::{MaybeUninit, zeroed};
+use core::mem::{MaybeUninit, transmute, zeroed};
 use core::num::NonZeroU32;
 
 use linux_raw_sys::general::{
-    __kernel_old_timespec, AT_FDCWD, F_GETFD, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, RLIMIT_NOFILE, SIG_SETMASK,
-    itimerval, kernel_sigaction, linux_dirent64, pollfd, rlimit64, statfs,
+    __kernel_old_timespec, __kernel_sighandler_t, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_OK, F_SETFD, FD_CLOEXEC,
+    O_CLOEXEC, RLIMIT_NOFILE, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction, linux_dirent64, pollfd, rlimit64,
+    statfs,
 };
+use linux_raw_sys::ioctl::TIOCSCTTY;
+use linux_raw_sys::prctl::{PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG};
 use syscalls::{Sysno, raw_syscall};
+
+use crate::signal::SignalSet;
 
 /// A descriptor's number, 0 to 2,147,483,647: a C `int`, as the kernel takes it.
 pub type Descriptor = i32;
@@ -61,6 +66,9 @@ const SIGNAL_SET_SIZE: usize = size_of::<u64>();
 /// `CLOSE_RANGE_CLOEXEC` of linux/close_range.h, which `linux-raw-sys` leaves out. Since Linux 5.11.
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
+/// The disposition that ignores a signal; see sigaction(2).
+const SIG_IGN: usize = 1;
+
 /// No structure, no mask, no timeout.
 const NULL: usize = 0;
 
@@ -102,12 +110,17 @@ impl<'a> Iterator for Strings<'a> {
     }
 }
 
-/// Replaces this process's program by the one that the first of `arguments` names; see execve(2). Returns only where
-/// that failed, with the reason.
-pub fn execve(arguments: Strings, environment: Strings) -> Errno {
-    // SAFETY: the vectors end with a NULL and their strings with a NUL; see `Strings`. Where there is no first argument
-    // the kernel finds NULL for the path, which is EFAULT.
-    let value = unsafe { raw_syscall!(Sysno::execve, *arguments.first, arguments.first, environment.first) };
+/// What follows the first `count` bytes of a string; its end where it has no more than that.
+pub fn after(string: &CStr, count: usize) -> &CStr {
+    let count = count.min(string.count_bytes());
+    // SAFETY: no further than the string's NUL, so what begins there is a string too.
+    unsafe { CStr::from_ptr(string.as_ptr().add(count)) }
+}
+
+/// Replaces this process's program; see execve(2). Returns only where that failed, with the reason.
+pub fn execve(program: &CStr, arguments: Strings, environment: Strings) -> Errno {
+    // SAFETY: the vectors end with a NULL and their strings with a NUL; see `Strings`.
+    let value = unsafe { raw_syscall!(Sysno::execve, program.as_ptr(), arguments.first, environment.first) };
     Errno::new((value as u32).wrapping_neg())
 }
 
@@ -132,10 +145,15 @@ pub fn wait_for(descriptor: Descriptor, events: u32) -> Result<(), Errno> {
     returned(unsafe { raw_syscall!(Sysno::ppoll, &raw mut entry, 1, NULL, NULL, SIGNAL_SET_SIZE) }).map(drop)
 }
 
-/// Whether `descriptor` is open: EBADF where it is not. Sees descriptors opened with O_PATH too.
-pub fn is_open(descriptor: Descriptor) -> Result<(), Errno> {
+/// The flags of `descriptor`, 0 or FD_CLOEXEC; EBADF where it is not open. Sees descriptors opened with O_PATH too.
+pub fn descriptor_flags(descriptor: Descriptor) -> Result<u32, Errno> {
     // SAFETY: touches no memory.
-    returned(unsafe { raw_syscall!(Sysno::fcntl, descriptor, F_GETFD) }).map(drop)
+    Ok(returned(unsafe { raw_syscall!(Sysno::fcntl, descriptor, F_GETFD) })? as u32)
+}
+
+/// Whether `descriptor` is open: EBADF where it is not.
+pub fn is_open(descriptor: Descriptor) -> Result<(), Errno> {
+    descriptor_flags(descriptor).map(drop)
 }
 
 /// Marks `descriptor` close-on-exec; EBADF where it is not open; see fcntl(2).
@@ -156,13 +174,6 @@ pub fn mark_range_close_on_exec(first: u32, last: u32) -> Result<(), Errno> {
 pub fn close(descriptor: Descriptor) {
     // SAFETY: touches no memory.
     unsafe { raw_syscall!(Sysno::close, descriptor) };
-}
-
-/// Opens a directory for reading, close-on-exec; see open(2).
-pub fn open_directory(path: &CStr) -> Result<Descriptor, Errno> {
-    // SAFETY: the path ends with a NUL.
-    let opened = returned(unsafe { raw_syscall!(Sysno::openat, AT_FDCWD, path.as_ptr(), O_DIRECTORY | O_CLOEXEC) })?;
-    Ok(opened as Descriptor)
 }
 
 /// Whether `descriptor` lies on a file system of the kind `magic`; see fstatfs(2).
@@ -217,12 +228,123 @@ pub fn readable_now<const WORDS: usize>(wanted: &mut [usize; WORDS]) -> Result<u
     returned(unsafe { raw_syscall!(Sysno::pselect6, count, wanted.as_mut_ptr(), NULL, NULL, &raw const at_once, NULL) })
 }
 
-/// RLIMIT_NOFILE; see prlimit(2).
+/// Reads RLIMIT_NOFILE; see prlimit(2).
 pub fn descriptor_limit() -> Result<rlimit64, Errno> {
     let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: reads nothing (NULL) and writes one structure.
     succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, RLIMIT_NOFILE, NULL, &raw mut limit) })?;
     Ok(limit)
+}
+
+/// Sets RLIMIT_NOFILE; see prlimit(2).
+pub fn set_descriptor_limit(limit: &rlimit64) -> Result<(), Errno> {
+    // SAFETY: reads one structure and writes nothing (NULL).
+    succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, RLIMIT_NOFILE, &raw const *limit, NULL) })
+}
+
+/// Makes `target` a copy of `source`, not close-on-exec; see dup(2).
+pub fn copy_to(source: Descriptor, target: Descriptor) -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    returned(unsafe { raw_syscall!(Sysno::dup3, source, target, 0) }).map(drop)
+}
+
+/// Copies `source` to the lowest free number from `least` up, close-on-exec; see fcntl(2).
+pub fn copy_above(source: Descriptor, least: Descriptor) -> Result<Descriptor, Errno> {
+    // SAFETY: touches no memory.
+    let copy = returned(unsafe { raw_syscall!(Sysno::fcntl, source, F_DUPFD_CLOEXEC, least) })?;
+    Ok(copy as Descriptor)
+}
+
+/// Whether there is a file at `path`, whatever it is; see faccessat(2).
+pub fn exists(path: &CStr) -> bool {
+    // SAFETY: the path ends with a NUL.
+    succeeded(unsafe { raw_syscall!(Sysno::faccessat, AT_FDCWD, path.as_ptr(), F_OK) }).is_ok()
+}
+
+/// Opens an existing file, close-on-exec, with the access mode `access`; see open(2).
+pub fn open(path: &CStr, access: u32) -> Result<Descriptor, Errno> {
+    // SAFETY: the path ends with a NUL.
+    let opened = returned(unsafe { raw_syscall!(Sysno::openat, AT_FDCWD, path.as_ptr(), access | O_CLOEXEC) })?;
+    Ok(opened as Descriptor)
+}
+
+/// Reads a symbolic link into `buffer`; nothing where that fails; see readlink(2).
+pub fn read_link<const SIZE: usize>(path: &CStr, buffer: &mut heapless::Vec<u8, SIZE>) {
+    // SAFETY: the path ends with a NUL. The kernel writes no further than the vector's capacity, and has written as many
+    // bytes as it returns.
+    unsafe {
+        let length = raw_syscall!(Sysno::readlinkat, AT_FDCWD, path.as_ptr(), buffer.as_mut_ptr(), SIZE);
+        buffer.set_len(returned(length).unwrap_or(0));
+    }
+}
+
+/// Changes the current directory; see chdir(2).
+pub fn change_directory(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: the path ends with a NUL.
+    succeeded(unsafe { raw_syscall!(Sysno::chdir, path.as_ptr()) })
+}
+
+/// Sets the mask of the permissions of new files; see umask(2).
+pub fn set_umask(mask: u32) {
+    // SAFETY: touches no memory and cannot fail.
+    unsafe { raw_syscall!(Sysno::umask, mask) };
+}
+
+/// Begins a session; see setsid(2).
+pub fn new_session() -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    returned(unsafe { raw_syscall!(Sysno::setsid) }).map(drop)
+}
+
+/// Makes `terminal` the controlling terminal of this process's session; see ioctl_tty(2).
+pub fn set_controlling_terminal(terminal: Descriptor) -> Result<(), Errno> {
+    // SAFETY: touches no memory; 0 is not to steal it from another session.
+    succeeded(unsafe { raw_syscall!(Sysno::ioctl, terminal, TIOCSCTTY, 0) })
+}
+
+/// Has this process killed when the thread that started it ends; see PR_SET_PDEATHSIG(2const).
+pub fn die_with_parent() -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    succeeded(unsafe { raw_syscall!(Sysno::prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) })
+}
+
+/// Has execve(2) grant no privileges from now on; see PR_SET_NO_NEW_PRIVS(2const).
+pub fn no_new_privileges() -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    succeeded(unsafe { raw_syscall!(Sysno::prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+/// An identity of this process that cannot fail to be had: `getpid`, `getppid`, ... without arguments.
+fn identity(call: Sysno) -> u32 {
+    // SAFETY: touches no memory; a second and further argument is not looked at.
+    unsafe { raw_syscall!(call, 0) as u32 }
+}
+
+/// This process; see getpid(2).
+pub fn process() -> u32 {
+    identity(Sysno::getpid)
+}
+
+/// The process that started this one, 0 where it is in another PID namespace; see getppid(2).
+pub fn parent() -> u32 {
+    identity(Sysno::getppid)
+}
+
+/// This process's group; see getpgid(2).
+pub fn process_group() -> u32 {
+    identity(Sysno::getpgid)
+}
+
+/// This process's session; see getsid(2).
+pub fn session() -> u32 {
+    identity(Sysno::getsid)
+}
+
+/// Does nothing for some milliseconds, less than a thousand; see nanosleep(2).
+pub fn pause(milliseconds: u32) {
+    let time = __kernel_old_timespec { tv_sec: 0, tv_nsec: (milliseconds * 1_000_000) as _ };
+    // SAFETY: reads one structure and writes nothing (NULL).
+    unsafe { raw_syscall!(Sysno::nanosleep, &raw const time, NULL) };
 }
 
 /// Disarms one of the three interval timers; see setitimer(2).
@@ -233,16 +355,46 @@ pub fn disarm_timer(timer: u32) -> Result<(), Errno> {
     succeeded(unsafe { raw_syscall!(Sysno::setitimer, timer, &raw const disarmed, NULL) })
 }
 
-/// Sets one signal's disposition to the default, by the raw call; see rt_sigaction(2).
-pub fn reset_disposition(signal: u32) -> Result<(), Errno> {
+/// Sets one signal's disposition to be ignored, or to the default, by the raw call; see rt_sigaction(2).
+pub fn set_disposition(signal: u32, ignored: bool) -> Result<(), Errno> {
     // SAFETY: the structure is numbers and optional pointers; zero is SIG_DFL with no flags and an empty mask.
-    let default: kernel_sigaction = unsafe { zeroed() };
+    let mut action: kernel_sigaction = unsafe { zeroed() };
+    if ignored {
+        // SAFETY: SIG_IGN is the number 1 in the place of a handler, which nobody calls.
+        action.sa_handler_kernel = unsafe { transmute::<usize, __kernel_sighandler_t>(SIG_IGN) };
+    }
     // SAFETY: reads one structure and writes nothing (NULL).
-    succeeded(unsafe { raw_syscall!(Sysno::rt_sigaction, signal, &raw const default, NULL, SIGNAL_SET_SIZE) })
+    succeeded(unsafe { raw_syscall!(Sysno::rt_sigaction, signal, &raw const action, NULL, SIGNAL_SET_SIZE) })
 }
 
-/// Sets the blocked mask, bit n-1 for signal n; see rt_sigprocmask(2).
-pub fn set_blocked(mask: u64) -> Result<(), Errno> {
+/// Whether a signal is ignored; see rt_sigaction(2).
+pub fn is_ignored(signal: u32) -> bool {
+    let mut action = MaybeUninit::<kernel_sigaction>::uninit();
+    // SAFETY: writes one structure, whose first word is SIG_IGN, where it does not fail, and reads nothing (NULL).
+    unsafe {
+        succeeded(raw_syscall!(Sysno::rt_sigaction, signal, NULL, action.as_mut_ptr(), SIGNAL_SET_SIZE)).is_ok()
+            && action.as_ptr().cast::<usize>().read() == SIG_IGN
+    }
+}
+
+/// Sets the blocked mask; see rt_sigprocmask(2).
+pub fn set_blocked(mask: SignalSet) -> Result<(), Errno> {
     // SAFETY: reads one mask and writes nothing (NULL).
-    succeeded(unsafe { raw_syscall!(Sysno::rt_sigprocmask, SIG_SETMASK, &raw const mask, NULL, SIGNAL_SET_SIZE) })
+    succeeded(unsafe { raw_syscall!(Sysno::rt_sigprocmask, SIG_SETMASK, &raw const mask.0, NULL, SIGNAL_SET_SIZE) })
+}
+
+/// The blocked mask; see rt_sigprocmask(2).
+pub fn blocked() -> SignalSet {
+    let mut mask = SignalSet::default();
+    // SAFETY: reads nothing (NULL) and writes one mask.
+    unsafe { raw_syscall!(Sysno::rt_sigprocmask, SIG_SETMASK, NULL, &raw mut mask.0, SIGNAL_SET_SIZE) };
+    mask
+}
+
+/// The signals that wait to be delivered to this process; see rt_sigpending(2).
+pub fn pending() -> SignalSet {
+    let mut set = SignalSet::default();
+    // SAFETY: writes one set.
+    unsafe { raw_syscall!(Sysno::rt_sigpending, &raw mut set.0, SIGNAL_SET_SIZE) };
+    set
 }

@@ -1,27 +1,67 @@
-//! Errno names and phrases.
+//! Texts, numbers and errnos.
 //!
-//! A slice of `&str` holds pointers, which a position-independent file must relocate before it can use them. These
-//! tables hold none: the texts stand one after the other, each ended by a NUL, beside the numbers they belong to.
+//! A slice of `&str` holds pointers, which a position-independent file must relocate before it can use them. The tables
+//! here hold none: their texts stand one after the other, each ended by a NUL.
 
 use linux_raw_sys::errno;
 
+/// The place of `text` in `texts`, where each ends with a NUL.
+#[inline(never)]
+pub fn place_of(texts: &'static str, text: &[u8]) -> Option<usize> {
+    let mut texts = texts.as_bytes().split(|&byte| byte == 0);
+    texts.position(|listed| !listed.is_empty() && listed.iter().eq(text))
+}
+
+/// The text at `place` in `texts`, where each ends with a NUL; nothing beyond the last one.
+#[inline(never)]
+pub fn text_at(texts: &'static str, place: usize) -> &'static [u8] {
+    texts.as_bytes().split(|&byte| byte == 0).nth(place).unwrap_or_default()
+}
+
+/// Hands a number's decimal digits to `add`, the highest first.
+pub fn each_digit(number: u32, add: &mut impl FnMut(u8)) {
+    if number >= 10 {
+        each_digit(number / 10, add);
+    }
+    add(b'0' + (number % 10) as u8);
+}
+
 macro_rules! errnos {
-    ($($name:ident)*) => {
+    ($($name:ident $meaning:literal;)*) => {
         const NUMBERS: &[u8] = &[$(errno::$name as u8),*];
-        const NAMES: &str = concat!($(stringify!($name), "\0"),*);
+        /// The errnos that relay knows, in words, each ended by a NUL.
+        pub const ERRNOS: &str = concat!($($meaning, " (", stringify!($name), ")\0"),*);
     };
 }
 
-// Those that the system calls of relay give, with the less likely ones that execve passes on from file systems.
+// Those that the system calls of relay give.
 errnos! {
-    EPERM ENOENT EIO E2BIG ENOEXEC EBADF EAGAIN ENOMEM EACCES ENODEV ENOTDIR EISDIR EINVAL EMFILE ETXTBSY EPIPE ERANGE
-    ENAMETOOLONG ENOSYS ELOOP
+    EPERM "not permitted";
+    ENOENT "no such file";
+    ESRCH "no such process";
+    EIO "I/O error";
+    E2BIG "arguments and environment too long";
+    ENOEXEC "not a format that runs here";
+    EBADF "not open";
+    EAGAIN "a limit is reached";
+    ENOMEM "out of memory";
+    EACCES "permission denied";
+    EEXIST "asked for twice";
+    ENODEV "no procfs";
+    ENOTDIR "not a directory";
+    EINVAL "invalid";
+    EMFILE "too many descriptors";
+    ENOTTY "not a terminal";
+    ETXTBSY "open for writing";
+    ENOSPC "no space left";
+    EPIPE "no reader";
+    ERANGE "limit too high";
+    ENAMETOOLONG "path too long";
+    ENOSYS "no such system call";
+    ELOOP "too many links or interpreters";
 }
 
-/// The names of errnos that relay knows, each ended by a NUL.
-pub const ERRNO_NAMES: &str = NAMES;
-
-/// The place of an errno's name in [`ERRNO_NAMES`].
+/// The place of an errno in [`ERRNOS`].
 pub fn errno_place(errno: u32) -> Option<usize> {
     NUMBERS.iter().position(|&number| u32::from(number) == errno)
 }

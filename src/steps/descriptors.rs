@@ -5,11 +5,12 @@
 //! EACCES or whatever else its author chose.
 
 use linux_raw_sys::errno::{EBADF, ENODEV, ERANGE};
-use linux_raw_sys::general::PROC_SUPER_MAGIC;
+use linux_raw_sys::general::{O_DIRECTORY, PROC_SUPER_MAGIC};
 
-use crate::fd_plan::FdPlan;
-use crate::request::decimal;
-use crate::status::{Failure, Step};
+use crate::fd_plan::{FdPlan, Move};
+use crate::options::decimal;
+use crate::request::Request;
+use crate::status::{Failure, Report, Step};
 use crate::sys::{self, Descriptor, Errno};
 
 /// How many descriptor numbers are tried one by one at the most: the kernel's own default ceiling, fs.nr_open.
@@ -26,6 +27,37 @@ pub fn close_at_exec(plan: &FdPlan) -> Result<(), Failure> {
         .map_err(|errno| Failure::new(Step::DESCRIPTORS, errno, 0))
 }
 
+/// Gives every descriptor its number in the program. A status descriptor that is in the way gets another number.
+pub fn rename(request: &mut Request) -> Result<(), Failure> {
+    let plan = &mut request.descriptors;
+    if let Report::Records(status) = &mut request.report
+        && plan.is_target(*status)
+    {
+        *status = set_aside(plan, *status).map_err(|errno| Failure::new(Step::RENAME, errno, *status as u32))?;
+    }
+    while let Some(next) = plan.next_move() {
+        let (concerned, moved) = match next {
+            Move::Copy { target, source } => (target, sys::copy_to(source, target).map(|()| plan.copied(target))),
+            Move::SetAside(source) => (source, set_aside(plan, source).map(|aside| plan.set_aside(source, aside))),
+        };
+        moved.map_err(|errno| Failure::new(Step::RENAME, errno, concerned as u32))?;
+    }
+    Ok(())
+}
+
+/// Copies `descriptor` to a number that is not asked for.
+fn set_aside(plan: &FdPlan, descriptor: Descriptor) -> Result<Descriptor, Errno> {
+    let mut least = 3;
+    loop {
+        let aside = sys::copy_above(descriptor, least)?;
+        if !plan.is_target(aside) {
+            return Ok(aside);
+        }
+        sys::close(aside);
+        least = aside + 1;
+    }
+}
+
 /// The first way: close_range(2), a call for each gap between kept descriptors.
 fn mark_gaps(plan: &FdPlan) -> Result<(), Errno> {
     plan.try_for_each_gap(sys::mark_range_close_on_exec)
@@ -35,7 +67,7 @@ fn mark_gaps(plan: &FdPlan) -> Result<(), Errno> {
 ///
 /// Believes only a procfs (CVE-2019-16884), and only one that lists the directory's own descriptor.
 fn mark_listed(plan: &FdPlan) -> Result<(), Errno> {
-    let directory = sys::open_directory(c"/proc/self/fd")?;
+    let directory = sys::open(c"/proc/self/fd", O_DIRECTORY)?;
     let mut lists_itself = false;
     let listed = sys::try_for_each_entry(directory, |name| {
         // Nothing for "." and "..".
@@ -70,7 +102,7 @@ fn mark_each_number(plan: &FdPlan) -> Result<(), Errno> {
 /// The limits cannot tell it: both may have been lowered below descriptors that were open by then. Where the table is
 /// not a small one, every number up to the usual ceiling is tried, and more than that is refused: neither a loop over
 /// a billion numbers nor a slate that may be dirty.
-fn end_of_numbers() -> Result<Descriptor, Errno> {
+pub fn end_of_numbers() -> Result<Descriptor, Errno> {
     if has_small_table() {
         return Ok(SMALL_TABLE);
     }

@@ -3,15 +3,32 @@
 use linux_raw_sys::errno::{EAGAIN, EINTR, EIO};
 use linux_raw_sys::general::POLLOUT;
 
-use crate::status::{Failure, Report, Step, attendant_record};
+use crate::status::{Failure, Record, Report, Step, attendant_record};
 use crate::sys::{self, Descriptor, Errno};
 
-/// Proves to the launcher that its pipe works: the attendant reads the descriptor's number first on standard output,
-/// which says that this is the right descriptor, then on the descriptor itself.
+/// Proves to the attendant that its pipe works. It reads the descriptor's number first on standard output, which says
+/// that this is the right descriptor, then on the descriptor itself.
 pub fn handshake(report: Report) -> Result<(), Failure> {
     let Report::Attendant(status) = report else { return Ok(()) };
     tell(1, &status.to_ne_bytes())?;
     tell(status, &status.to_ne_bytes())
+}
+
+/// Tells the launcher that the program is about to be started.
+pub fn ready(report: Report) -> Result<(), Failure> {
+    let Report::Records(status) = report else { return Ok(()) };
+    tell(status, &Record::READY.encode())
+}
+
+/// Writes the record of `failure`. Whether there is a place for records and it took this one.
+pub fn record(report: Report, failure: Failure) -> bool {
+    match report {
+        // Where records cannot be written there is no use in one more.
+        _ if failure.step() == Step::WRITE => false,
+        Report::Stderr => false,
+        Report::Attendant(status) => write_whole(status, &attendant_record(failure)).is_ok(),
+        Report::Records(status) => write_whole(status, &Record::of(failure).encode()).is_ok(),
+    }
 }
 
 /// Writes all of `bytes` to `descriptor`; the step is [`Step::WRITE`] where that fails.
@@ -19,21 +36,10 @@ pub fn tell(descriptor: Descriptor, bytes: &[u8]) -> Result<(), Failure> {
     write_whole(descriptor, bytes).map_err(|errno| Failure::new(Step::WRITE, errno, descriptor as u32))
 }
 
-/// Writes the record of `failure`. Whether there is a place for records and it took this one.
-pub fn record(report: Report, failure: Failure) -> bool {
-    match report {
-        Report::Stderr => false,
-        // Where a handshake could not be written there is nobody to read a record.
-        Report::Attendant(status) => {
-            failure.step() != Step::WRITE && write_whole(status, &attendant_record(failure)).is_ok()
-        }
-    }
-}
-
 /// Writes all of `bytes`, however many calls that takes and whether or not the descriptor blocks.
 ///
 /// A pipe or socket whose reader has gone ends the process by SIGPIPE or is EPIPE here; it never waits for ever.
-fn write_whole(descriptor: Descriptor, mut bytes: &[u8]) -> Result<(), Errno> {
+pub fn write_whole(descriptor: Descriptor, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         let outcome = match sys::write(descriptor, bytes) {
             Ok(0) => Err(Errno::new(EIO)),

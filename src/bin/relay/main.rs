@@ -5,47 +5,50 @@
 #![no_std]
 #![no_main]
 
+mod line;
 mod mem;
 mod message;
+mod slate;
 mod stack;
 mod start;
 
 use exec_relay::request::{Action, Request};
 use exec_relay::status::{Failure, exit_status};
-use exec_relay::steps::{descriptors, exec, report, signals, timers};
-use exec_relay::sys::{self, Strings};
+use exec_relay::steps::{descriptors, directory, exec, limits, privileges, report, session, signals, timers};
+use exec_relay::sys;
 
 use stack::InitialStack;
 
 /// What the entry point calls, with the stack as the kernel left it.
 #[allow(unsafe_code)]
-unsafe extern "C" fn main(stack_pointer: *const usize) -> ! {
-    // SAFETY: the entry point passes the stack pointer on untouched, and everything above it is left as it is.
+unsafe extern "C" fn main(stack_pointer: *mut usize) -> ! {
+    // SAFETY: the entry point passes the stack pointer on untouched, and nobody else changes what is above it.
     let stack = unsafe { InitialStack::new(stack_pointer) };
     sys::exit(run(stack))
 }
 
 /// Does what the arguments ask for. Returns the exit status where that was not to become a program, or failed.
-fn run(stack: InitialStack) -> u8 {
-    let mut request = Request::new(stack.arguments);
-    let Err(failure) = attempt(&mut request, stack.environment) else { return 0 };
-    if report::record(request.report, failure) {
-        return exit_status::RECORDED;
+fn run(mut stack: InitialStack) -> u8 {
+    let mut request = Request::new(stack.arguments());
+    let Err(failure) = attempt(&mut request, &mut stack) else { return 0 };
+    let recorded = report::record(request.report, failure);
+    if !recorded {
+        message::tell(failure, &request, stack.arguments());
     }
-    message::tell(failure, stack.arguments);
-    exit_status::without_record(request.report, failure)
+    exit_status::of(request.report, failure, recorded)
 }
 
 /// Reads the request and carries it out. Even one with a mistake is read first, since it may say where to report that.
 ///
 /// Out of line, so that all failures come back by one path: that makes the file smaller by a hundred bytes.
 #[inline(never)]
-fn attempt(request: &mut Request, environment: Strings) -> Result<(), Failure> {
+fn attempt(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failure> {
     let read = request.read(sys::is_open);
     report::handshake(request.report)?;
     read?;
     let text = match request.action {
-        Action::Start => return start(request, environment),
+        Action::Start => return start(request, stack),
+        Action::Report => return slate::print(),
         Action::Help => message::HELP,
         Action::Version => message::VERSION,
     };
@@ -53,12 +56,18 @@ fn attempt(request: &mut Request, environment: Strings) -> Result<(), Failure> {
 }
 
 /// The steps, in order. A new one is a file in the library's `steps` and a line here.
-fn start(request: &Request, environment: Strings) -> Result<(), Failure> {
+fn start(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failure> {
     descriptors::close_at_exec(&request.descriptors)?;
+    descriptors::rename(request)?;
+    limits::set(request)?;
+    session::begin(request)?;
+    directory::change(request)?;
+    privileges::set(request)?;
     timers::disarm()?;
-    signals::reset_dispositions()?;
-    signals::unblock()?;
-    Err(exec::exec(request, environment))
+    signals::set_dispositions(request)?;
+    signals::set_mask(request)?;
+    report::ready(request.report)?;
+    Err(stack.with_vectors(request, |arguments, environment| exec::exec(request, arguments, environment)))
 }
 
 /// No path leads here in a release build: a test looks for this message in the file.

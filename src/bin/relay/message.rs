@@ -2,81 +2,64 @@
 
 use core::ffi::CStr;
 
+use exec_relay::request::Request;
 use exec_relay::status::{Failure, Step};
 use exec_relay::steps::report;
 use exec_relay::sys::Strings;
 use exec_relay::words;
 
+use crate::line::Line;
+
 /// What `--help` prints.
 pub const HELP: &[u8] = b"\
-relay [--] /program [ARG...]
+relay [OPTION...] [--] /program [ARG...]
 relay STATUS_FD PULSE_FD /program [ARG...]
-relay --help | --version
+relay --help | --version | --report
 
-Becomes the program, with no descriptors but 0, 1, 2 and PULSE_FD, default
-signals, no timers. Exit status: 125 relay failed, 126 cannot run, 127 no
-program or STATUS_FD, 1 see STATUS_FD.
+Becomes the program on a clean slate: no descriptors but 0, 1, 2 and those asked
+for, default signals, none blocked, no timers. Options, --x VALUE or --x=VALUE:
+
+--fd TO=FROM               TO is what FROM is now; repeatable
+--keep 5,7-9               stay open as they are
+--close FD                 0, 1 or 2
+--pulse FD                 stay open, must be
+--listen-fds N             sockets from 3 up; sets LISTEN_FDS, LISTEN_PID
+--ignore, --block SIGNALS  TERM,SIGINT,2,RTMIN+1
+--keep-ignored SIGNALS     or all: leave ignored
+--nofile SOFT[:HARD]       numbers, or hard
+--umask OCTAL  --chdir DIR  --setsid  --ctty FD  --argv0 NAME
+--die-with-parent[=PID]  --no-new-privs  --oom-score-adj N
+--clear-env  --unset NAME  --env NAME=VALUE
+--status FD                records instead of messages; give it first
+
+--report prints the slate that relay was started on. Exit status: 125 relay
+failed, 126 cannot run, 127 no program or STATUS_FD, 1 see STATUS_FD.
 ";
 
 /// What `--version` prints.
 pub const VERSION: &[u8] = concat!("relay ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
 
-/// The longest line, but for its end: a path of the greatest length, and the words around it.
-const LONGEST_LINE: usize = 4096 + 256;
-
-/// One line of text in the making. What does not fit is left out.
-struct Line<'a> {
-    text: heapless::Vec<u8, { LONGEST_LINE + 1 }>,
-    failure: Failure,
-    arguments: Strings<'a>,
-}
-
-impl Line<'_> {
-    fn add(&mut self, byte: u8) {
-        if self.text.len() < LONGEST_LINE {
-            let _ = self.text.push(byte);
-        }
-    }
-
-    fn add_number(&mut self, number: u32) {
-        if number >= 10 {
-            self.add_number(number / 10);
-        }
-        self.add(b'0' + (number % 10) as u8);
-    }
-
-    /// Adds the argument that failed. A control character, which could break the line, becomes a question mark.
-    fn add_argument(&mut self) {
-        let argument = self.arguments.nth(self.failure.detail as usize);
-        for &byte in argument.map_or(&b""[..], CStr::to_bytes) {
-            self.add(if byte < b' ' { b'?' } else { byte });
-        }
-    }
-
-    /// Adds the one of `texts`, each ended by a NUL, that `place` others stand before.
-    fn add_text(&mut self, texts: &str, mut place: usize) {
-        for byte in texts.bytes() {
-            match byte {
-                0 if place == 0 => return,
-                0 => place -= 1,
-                _ if place > 0 => {}
-                b'@' => self.add_argument(),
-                b'#' => self.add_number(self.failure.detail),
-                b'$' => match words::errno_place(self.failure.errno()) {
-                    Some(place) => self.add_text(words::ERRNO_NAMES, place),
-                    None => self.add_number(self.failure.errno()),
-                },
-                _ => self.add(byte),
-            }
-        }
-    }
-}
-
 /// Writes one line to standard error: which step failed, on what, and why. Where that fails too nobody is left to tell.
-pub fn tell(failure: Failure, arguments: Strings) {
-    let mut line = Line { text: heapless::Vec::new(), failure, arguments };
-    line.add_text("relay: ", 0);
-    line.add_text(Step::MESSAGES, failure.step().number().into());
-    let _ = line.text.push(b'\n');
-    let _ = report::tell(2, &line.text);
+pub fn tell(failure: Failure, request: &Request, mut arguments: Strings) {
+    let mut line = Line::new(b"relay: ");
+    for &byte in words::text_at(Step::MESSAGES, failure.step().number().into()) {
+        match byte {
+            b'@' => {
+                let argument = arguments.nth(failure.detail as usize);
+                line.add_foreign(argument.map_or(b"", CStr::to_bytes));
+            }
+            b'%' => line.add_foreign(request.program.to_bytes()),
+            b'~' => line.add_foreign(request.directory.unwrap_or_default().to_bytes()),
+            b'#' => line.add_number(failure.detail),
+            b'$' => match words::errno_place(failure.errno()) {
+                Some(place) => line.add_foreign(words::text_at(words::ERRNOS, place)),
+                None => {
+                    line.add_foreign(b"errno ");
+                    line.add_number(failure.errno());
+                }
+            },
+            _ => line.add(byte),
+        }
+    }
+    let _ = report::tell(2, line.end());
 }

@@ -8,20 +8,24 @@
 //!                  NULL
 //!                  auxv ..
 //! ```
+//!
+//! and the editing of the two vectors in place. Each string that is added to the environment was asked for by at least
+//! one argument of relay's own, whose slot is free by then, so there is always room, and nothing is copied elsewhere.
 
 #![allow(unsafe_code)]
 
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
+use core::ptr::{null, swap};
 
-use exec_relay::sys::Strings;
+use exec_relay::options::{self, Arguments};
+use exec_relay::request::Request;
+use exec_relay::sys::{self, Strings};
+use exec_relay::words::each_digit;
 
 /// The two vectors on the initial stack.
-#[derive(Clone, Copy)]
 pub struct InitialStack {
-    /// `argv`. Empty where the launcher gave none, not even a name for the program (Linux before 5.18).
-    pub arguments: Strings<'static>,
-    /// `envp`.
-    pub environment: Strings<'static>,
+    arguments: *mut *const c_char,
+    environment: *mut *const c_char,
 }
 
 impl InitialStack {
@@ -29,14 +33,146 @@ impl InitialStack {
     ///
     /// # Safety
     ///
-    /// `stack_pointer` must be the stack pointer at the program's entry, and no one may change what lies above it.
-    pub unsafe fn new(stack_pointer: *const usize) -> Self {
-        // SAFETY: the picture above is the contract of execve(2). argc counts the pointers before the first NULL, so
-        // both vectors are where this looks and end with their NULL. They stay as long as the process.
+    /// `stack_pointer` must be the stack pointer at the program's entry, and no one else may change what lies above it.
+    pub unsafe fn new(stack_pointer: *mut usize) -> Self {
+        // SAFETY: the picture above is the contract of execve(2), and argc counts the pointers before the first NULL.
         unsafe {
-            let argument_count = *stack_pointer;
             let arguments = stack_pointer.add(1).cast::<*const c_char>();
-            Self { arguments: Strings::new(arguments), environment: Strings::new(arguments.add(argument_count + 1)) }
+            Self { arguments, environment: arguments.add(*stack_pointer + 1) }
+        }
+    }
+
+    /// `argv`. Empty where the launcher gave none, not even a name for the program (Linux before 5.18).
+    pub fn arguments(&self) -> Strings<'static> {
+        // SAFETY: the vector ends with its NULL and stays as long as the process. `become_program` changes it, but only
+        // slots that who reads on has left behind.
+        unsafe { Strings::new(self.arguments) }
+    }
+
+    /// Edits both vectors as the request asks, and calls `exec` with those of the program.
+    pub fn with_vectors<T>(&mut self, request: &Request, exec: impl FnOnce(Strings, Strings) -> T) -> T {
+        let first = request.arguments.index as usize;
+        let mut added = 0;
+        let mut arguments = Arguments::new(self.arguments());
+        while let Ok(Some(given)) = arguments.take_option() {
+            let value = given.value.to_bytes();
+            match given.option {
+                // SAFETY: the vector has at least its NULL.
+                options::CLEAR_ENV => unsafe { *self.environment = null() },
+                options::UNSET => self.remove(value),
+                options::ENV => self.add(&mut added, given.value.as_ptr()),
+                _ => {}
+            }
+        }
+        let (count, process) = (variable(b"LISTEN_FDS=", request.listening), variable(b"LISTEN_PID=", sys::process()));
+        if request.listening > 0 {
+            self.add(&mut added, count.as_ptr().cast());
+            self.add(&mut added, process.as_ptr().cast());
+        }
+        // SAFETY: the program's arguments begin at `first`; what is before that is relay's own.
+        unsafe {
+            if let Some(name) = request.argv0 {
+                *self.arguments.add(first) = name.as_ptr();
+            }
+            self.insert(first, added);
+            exec(Strings::new(self.arguments.add(first - added)), Strings::new(self.environment.sub(added)))
+        }
+    }
+
+    /// Adds a variable in the place of what has its name. It stands in one of the first slots of relay's own arguments
+    /// until the end: each was asked for by an argument that has been read, so there are enough of them.
+    fn add(&mut self, added: &mut usize, variable: *const c_char) {
+        // SAFETY: the variable is a string.
+        let name =
+            unsafe { CStr::from_ptr(variable) }.to_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
+        self.remove(name);
+        let mut slot = 0;
+        // SAFETY: the slots before `added` hold strings, and the one after them has been read.
+        unsafe {
+            while slot < *added && !is_named(*self.arguments.add(slot), name) {
+                slot += 1;
+            }
+            *self.arguments.add(slot) = variable;
+        }
+        *added = (*added).max(slot + 1);
+    }
+
+    /// Removes what was inherited under this name.
+    fn remove(&mut self, name: &[u8]) {
+        let (mut from, mut to) = (self.environment, self.environment);
+        // SAFETY: `from` stops at the NULL that ends the vector, once that is moved too; `to` never overtakes it.
+        unsafe {
+            loop {
+                *to = *from;
+                if (*from).is_null() {
+                    return;
+                }
+                to = to.add(usize::from(!is_named(*from, name)));
+                from = from.add(1);
+            }
+        }
+    }
+
+    /// Moves the first `added` slots between the program's arguments, which begin at `first`, and the environment.
+    ///
+    /// # Safety
+    ///
+    /// `added` must be no more than `first`, which must be no more than argc.
+    unsafe fn insert(&mut self, first: usize, added: usize) {
+        if added == 0 {
+            return;
+        }
+        // SAFETY: the slots up to the NULL after the program's arguments, behind which the environment begins.
+        unsafe {
+            let mut end = self.arguments.add(first);
+            while !(*end).is_null() {
+                end = end.add(1);
+            }
+            // From "added, free, program" to "free, added, program" to "free, program, added". The order of those that
+            // were added is no matter.
+            let program = self.arguments.add(first);
+            reverse(self.arguments, program);
+            reverse(program, end.add(1));
+            reverse(program.sub(added), end.add(1));
+        }
+    }
+}
+
+/// A variable that relay itself sets.
+#[inline(never)]
+fn variable(name: &[u8; 11], value: u32) -> heapless::Vec<u8, 24> {
+    let mut variable = heapless::Vec::new();
+    for &byte in name {
+        let _ = variable.push(byte);
+    }
+    each_digit(value, &mut |digit| _ = variable.push(digit));
+    let _ = variable.push(0);
+    variable
+}
+
+/// Whether a variable has this name.
+///
+/// # Safety
+///
+/// The variable must be a string.
+unsafe fn is_named(variable: *const c_char, name: &[u8]) -> bool {
+    // SAFETY: the caller's.
+    let mut bytes = unsafe { CStr::from_ptr(variable) }.to_bytes().iter();
+    name.iter().all(|byte| bytes.next() == Some(byte)) && bytes.next() == Some(&b'=')
+}
+
+/// Reverses the slots from `first` to before `end`.
+///
+/// # Safety
+///
+/// They must be in one vector.
+unsafe fn reverse(mut first: *mut *const c_char, mut end: *mut *const c_char) {
+    // SAFETY: the caller's; the two meet in the middle.
+    unsafe {
+        while first < end {
+            end = end.sub(1);
+            swap(first, end);
+            first = first.add(1);
         }
     }
 }
