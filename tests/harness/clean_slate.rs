@@ -254,13 +254,15 @@ fn a_hard_limit_too_high_to_sweep() {
     let output = strace(&[NO_CLOSE_RANGE, NO_PROC, NO_TABLE_END, limit], &["/bin/true"]);
     assert_eq!(output.status.code(), Some(125));
     let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(message, "relay: cannot mark descriptors close-on-exec: ERANGE\n");
+    assert_eq!(message, "relay: cannot mark descriptors close-on-exec: limit too high (ERANGE)\n");
 }
 
 /// The errno is that of the last way tried, and the program is not started.
 #[test]
 fn a_slate_that_cannot_be_cleaned() {
-    for (last, errno) in [("prlimit64:error=EPERM", "EPERM"), ("fcntl:error=EACCES", "EACCES")] {
+    for (last, errno) in
+        [("prlimit64:error=EPERM", "not permitted (EPERM)"), ("fcntl:error=EACCES", "permission denied (EACCES)")]
+    {
         let output = strace(&[NO_CLOSE_RANGE, NO_PROC, NO_TABLE_END, last], &["/bin/echo", "started"]);
         assert_eq!(output.status.code(), Some(125));
         assert_eq!(output.stdout, b"");

@@ -3,13 +3,15 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use seccompiler::BpfProgram;
 
@@ -187,6 +189,15 @@ impl Host {
         })
     }
 
+    /// Makes the host the leader of a process group, or of a session.
+    pub fn leader_of_group(self) -> Self {
+        self.action(|| call(libc::SYS_setpgid, [0, 0]))
+    }
+
+    pub fn leader_of_session(self) -> Self {
+        self.action(|| call(libc::SYS_setsid, []))
+    }
+
     pub fn filter(self, filter: BpfProgram) -> Self {
         self.action(move || seccompiler::apply_filter(&filter).map_err(io::Error::other))
     }
@@ -230,6 +241,19 @@ impl Host {
     }
 }
 
+/// Waits until the process is inside the system call, as /proc/PID/syscall tells.
+pub fn wait_until_in_call(pid: u32, call: i64) {
+    let inside = format!("{call} ");
+    for _ in 0..10_000 {
+        let current = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+        if current.starts_with(&inside) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    panic!("process {pid} has not made system call {call} in ten seconds");
+}
+
 impl Running {
     /// Waits for the end of all that the child writes, and of the child.
     pub fn finish(self) -> Outcome {
@@ -261,8 +285,13 @@ impl Outcome {
 const FAR: RawFd = MOST_DESCRIPTORS as RawFd / 2;
 
 /// Marks all that this process happens to have open close-on-exec, and moves the `given` descriptors out of the way of
-/// the numbers that the tests use.
+/// the numbers that the tests use. Resets what the tests' own launcher left ignored: glibc's posix_spawn, for one, leaves
+/// 32 and 33.
 fn make_room(given: &[RawFd]) -> io::Result<()> {
+    for signal in (1..=64).filter(|signal| ![libc::SIGKILL as usize, libc::SIGSTOP as usize].contains(signal)) {
+        let default = [0_usize; 4];
+        call(libc::SYS_rt_sigaction, [signal, default.as_ptr() as usize, 0, 8])?;
+    }
     set_nofile(MOST_DESCRIPTORS, MOST_DESCRIPTORS)?;
     for &descriptor in given {
         copy(descriptor, descriptor + FAR, libc::O_CLOEXEC)?;
@@ -323,6 +352,21 @@ pub fn set_nonblocking(file: &impl AsRawFd) {
     // SAFETY: touches no memory.
     let value = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
     assert_eq!(value, 0, "{}", io::Error::last_os_error());
+}
+
+/// Both ends of a new pseudo terminal: what a person sits at, and what programs have.
+pub fn pseudo_terminal() -> (File, File) {
+    let (mut person, mut program) = (-1, -1);
+    let none = std::ptr::null_mut();
+    // SAFETY: writes two ints and reads nothing (NULL); the descriptors are nobody else's.
+    unsafe {
+        let opened = libc::openpty(&raw mut person, &raw mut program, none, none.cast(), none.cast());
+        assert_eq!(opened, 0, "{}", io::Error::last_os_error());
+        for descriptor in [person, program] {
+            libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+        (File::from_raw_fd(person), File::from_raw_fd(program))
+    }
 }
 
 /// Two ends of a stream socket.

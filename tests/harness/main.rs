@@ -6,7 +6,12 @@ mod slate;
 
 mod arguments;
 mod clean_slate;
+mod descriptors;
+mod environment;
 mod file;
 mod options;
 mod plan;
 mod positional;
+mod process;
+mod records;
+mod report;

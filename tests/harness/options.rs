@@ -40,8 +40,12 @@ fn the_exit_status_is_the_program_s() {
 
 #[test]
 fn unknown_options() {
-    for option in ["-", "-h", "--nonsense", "--helpx", "--hel", "---", "--version=1", "-5"] {
+    for option in ["-", "-h", "--nonsense", "--helpx", "--hel", "---", "--=1", "-5", "--Help", "--nonsense=1"] {
         let message = format!("unknown option {option}, see relay --help");
+        assert_fails(&Host::new([option, "/bin/true"]).run(), 125, &message);
+    }
+    for option in ["--version=1", "--setsid=", "--clear-env=x"] {
+        let message = format!("this option takes no value: {option}");
         assert_fails(&Host::new([option, "/bin/true"]).run(), 125, &message);
     }
 }
@@ -69,31 +73,51 @@ fn a_relative_program() {
 fn programs_that_cannot_be_run() {
     let directory = TempDir::new().expect("a directory");
     let at = |name, text, mode| script(directory.path(), name, text, mode);
+    std::os::unix::fs::symlink(directory.path().join("loop"), directory.path().join("loop")).expect("a link");
     let path = |name| directory.path().join(name).to_str().expect("UTF-8").to_owned();
-    for (program, status, errno) in [
-        (path("missing"), 127, "ENOENT"),
-        (at("no interpreter", "#!/no/such/interpreter\n", 0o755), 127, "ENOENT"),
-        (at("not executable", "#!/bin/sh\n", 0o644), 126, "EACCES"),
-        (at("junk", "junk\n", 0o755), 126, "ENOEXEC"),
-        (path("."), 126, "EACCES"),
-        ("/bin/sh/x".to_owned(), 126, "ENOTDIR"),
+    for (program, status, reason) in [
+        (path("missing"), 127, "no such file (ENOENT)"),
+        (at("no interpreter", "#!/no/such/interpreter\n", 0o755), 127, INTERPRETER),
+        (at("not executable", "#!/bin/sh\n", 0o644), 126, "permission denied (EACCES)"),
+        (at("junk", "junk\n", 0o755), 126, "not a format that runs here (ENOEXEC)"),
+        (path("."), 126, "permission denied (EACCES)"),
+        (path("loop"), 126, "too many links or interpreters (ELOOP)"),
+        ("/bin/sh/x".to_owned(), 126, "not a directory (ENOTDIR)"),
+        (format!("/{}", "x".repeat(300)), 126, "path too long (ENAMETOOLONG)"),
     ] {
-        assert_fails(&Host::new([&program]).run(), status, &format!("cannot start {program}: {errno}"));
+        assert_fails(&Host::new([&program]).run(), status, &format!("cannot start {program}: {reason}"));
     }
+}
+
+const INTERPRETER: &str = "it is there, but not the interpreter that it names (ENOENT)";
+
+/// The ELF interpreter is told apart too, not only a script's.
+#[test]
+fn a_program_whose_loader_is_missing() {
+    let directory = TempDir::new().expect("a directory");
+    let program = directory.path().join("program");
+    let mut bytes = std::fs::read("/bin/true").expect("a dynamically linked program");
+    let interpreter = b"/lib64/ld-linux";
+    let at = bytes.windows(interpreter.len()).position(|window| window == interpreter).expect("its interpreter");
+    bytes[at + 1] = b'X';
+    std::fs::write(&program, bytes).expect("a program");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
+    let message = format!("cannot start {}: {INTERPRETER}", program.display());
+    assert_fails(&Host::new([&program]).run(), 127, &message);
 }
 
 #[test]
 fn an_errno_without_a_name_is_a_number() {
     let refused = sandbox::refuse(&[libc::SYS_setitimer], libc::EUCLEAN);
-    assert_fails(&Host::new(["/bin/true"]).filter(refused).run(), 125, "cannot disarm timers: 117");
+    assert_fails(&Host::new(["/bin/true"]).filter(refused).run(), 125, "cannot disarm timers: errno 117");
 }
 
 #[test]
 fn steps_that_a_sandbox_refuses() {
     for (call, message) in [
-        (libc::SYS_setitimer, "cannot disarm timers: EPERM"),
-        (libc::SYS_rt_sigaction, "cannot reset signal 1: EPERM"),
-        (libc::SYS_rt_sigprocmask, "cannot unblock signals: EPERM"),
+        (libc::SYS_setitimer, "cannot disarm timers: not permitted (EPERM)"),
+        (libc::SYS_rt_sigaction, "cannot set signal 1: not permitted (EPERM)"),
+        (libc::SYS_rt_sigprocmask, "cannot set the signal mask: not permitted (EPERM)"),
     ] {
         assert_fails(&Host::new(["/bin/true"]).filter(sandbox::refuse(&[call], libc::EPERM)).run(), 125, message);
     }
@@ -103,7 +127,7 @@ fn steps_that_a_sandbox_refuses() {
 #[test]
 fn a_message_is_one_line() {
     let outcome = Host::new(["/no\nsuch\x1b[31m\tprogram"]).run();
-    assert_fails(&outcome, 127, "cannot start /no?such?[31m?program: ENOENT");
+    assert_fails(&outcome, 127, "cannot start /no?such?[31m?program: no such file (ENOENT)");
     let long = format!("/{}", "x".repeat(100_000));
     let outcome = Host::new([&long]).run();
     assert_eq!(outcome.status.code(), Some(126));
@@ -125,8 +149,8 @@ fn help() {
         let outcome = Host::new(arguments).run();
         assert!(outcome.status.success());
         let text = String::from_utf8(outcome.stdout).expect("UTF-8");
-        assert!(text.starts_with("relay [--] /program [ARG...]\n"), "{text}");
-        assert!(text.lines().count() <= 24 && text.lines().all(|line| line.len() < 80), "fits a screen: {text}");
+        assert!(text.starts_with("relay [OPTION...] [--] /program [ARG...]\n"), "{text}");
+        assert!(text.lines().count() <= 24 && text.lines().all(|line| line.len() <= 80), "fits a screen: {text}");
         assert_eq!(outcome.stderr, "");
     }
 }
@@ -143,6 +167,6 @@ fn a_text_that_cannot_be_written() {
     for option in ["--help", "--version"] {
         let full = File::options().write(true).open("/dev/full").expect("/dev/full");
         let outcome = Host::new([option]).descriptor(1, full).run();
-        assert_fails(&outcome, 125, "cannot write to descriptor 1: 28");
+        assert_fails(&outcome, 125, "cannot write to descriptor 1: no space left (ENOSPC)");
     }
 }

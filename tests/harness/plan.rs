@@ -1,10 +1,37 @@
 //! The pure parts against simple models.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use exec_relay::fd_plan::{FdPlan, MOST_KEPT};
-use exec_relay::request::decimal;
+use exec_relay::fd_plan::{FdPlan, MOST, Move};
+use exec_relay::options::decimal;
 use proptest::prelude::*;
+
+/// What each number is after all moves of a plan, where each open one was its own number before.
+fn moved(renames: &BTreeMap<i32, i32>, open: &BTreeSet<i32>) -> BTreeMap<i32, i32> {
+    let mut plan = FdPlan::default();
+    for (&target, &source) in renames {
+        plan.rename(target, source).expect("room");
+    }
+    let mut table: BTreeMap<i32, i32> = open.iter().map(|&number| (number, number)).collect();
+    let mut moves = 0;
+    while let Some(next) = plan.next_move() {
+        match next {
+            Move::Copy { target, source } => {
+                table.insert(target, table[&source]);
+                plan.copied(target);
+            }
+            Move::SetAside(number) => {
+                let aside =
+                    (3..).find(|number| !table.contains_key(number) && !plan.is_target(*number)).expect("a number");
+                table.insert(aside, table[&number]);
+                plan.set_aside(number, aside);
+            }
+        }
+        moves += 1;
+        assert!(moves <= 2 * renames.len(), "more moves than one and a copy for each");
+    }
+    table
+}
 
 /// The gaps as the plan visits them.
 fn gaps(kept: &[i32]) -> Vec<(u32, u32)> {
@@ -32,7 +59,7 @@ fn gaps_at_the_ends() {
 #[test]
 fn no_more_than_a_plan_holds() {
     let mut plan = FdPlan::default();
-    for descriptor in 0..MOST_KEPT as i32 {
+    for descriptor in 3..3 + MOST as i32 {
         plan.keep(descriptor).expect("room");
     }
     assert!(plan.keep(1000).is_err());
@@ -69,6 +96,14 @@ proptest! {
         prop_assert_eq!(covered + staying.len() as u64, 1 << 32);
         for number in staying {
             prop_assert!(gaps.iter().all(|&(first, last)| number < first || last < number), "{} is in a gap", number);
+        }
+    }
+
+    #[test]
+    fn all_renames_happen_at_once(renames in prop::collection::btree_map(0..12_i32, 0..12_i32, 0..12)) {
+        let table = moved(&renames, &(0..12).collect());
+        for (target, source) in renames {
+            prop_assert_eq!(table[&target], source);
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Slate {
     pub parent: u32,
     pub group: u32,
     pub session: u32,
+    pub no_new_privileges: bool,
+    pub parent_death_signal: i32,
     pub directory: String,
 }
 
@@ -36,6 +38,12 @@ pub struct Descriptor {
 }
 
 impl Slate {
+    /// Which file a descriptor is open on, by device and inode.
+    pub fn file(&self, number: i32) -> Option<(u64, u64, u64)> {
+        let found = self.descriptors.iter().find(|descriptor| descriptor.number == number)?;
+        Some((found.device[0], found.device[1], found.inode))
+    }
+
     pub fn numbers(&self) -> BTreeSet<i32> {
         self.descriptors.iter().map(|descriptor| descriptor.number).collect()
     }

@@ -22,6 +22,7 @@ use linux_raw_sys::general::{
     AT_EMPTY_PATH, AT_FDCWD, F_GETFD, O_CREAT, O_WRONLY, RLIMIT_NOFILE, SIG_BLOCK, STATX_BASIC_STATS, itimerval,
     kernel_sigaction, rlimit64, statx,
 };
+use linux_raw_sys::prctl::{PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG};
 use syscalls::{Sysno, raw_syscall, syscall};
 
 /// Numbers that are looked at one by one for open descriptors.
@@ -126,6 +127,13 @@ fn print(out: &mut Output, arguments: Vector, environment: Vector, open: &[u64])
             ids[0], ids[1], ids[2], ids[3]
         )?;
     }
+    let mut parent_death_signal = 0_u32;
+    // SAFETY: the first call writes one int.
+    let no_new_privileges = unsafe {
+        raw_syscall!(Sysno::prctl, PR_GET_PDEATHSIG, &raw mut parent_death_signal);
+        raw_syscall!(Sysno::prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+    };
+    write!(out, ",\"no_new_privileges\":{},\"parent_death_signal\":{parent_death_signal}", no_new_privileges == 1)?;
     write!(out, ",\"directory\":")?;
     print_string(out, CStr::from_bytes_until_nul(&directory).map_or(b"", CStr::to_bytes))?;
     writeln!(out, "}}")

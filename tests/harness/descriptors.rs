@@ -1,0 +1,309 @@
+//! Options that arrange descriptors: what the program's are is what the options say, as if all happened at once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use exec_relay::fd_plan::MOST;
+use proptest::prelude::*;
+use tempfile::{TempDir, tempfile};
+
+use crate::host::{Host, Outcome, path_only, probe};
+use crate::sandbox;
+
+/// A file's device and inode.
+type Identity = (u64, u64, u64);
+
+fn identity(file: &File) -> Identity {
+    let metadata = file.metadata().expect("metadata");
+    let device = metadata.dev();
+    (libc::major(device).into(), libc::minor(device).into(), metadata.ino())
+}
+
+/// A host with a file of its own at each of `open`, and which file that is.
+fn host_with(open: &[i32], options: &[String]) -> (Host, BTreeMap<i32, Identity>) {
+    let mut files = BTreeMap::new();
+    let path = TempDir::new().expect("a directory");
+    let mut host = Host::new(options.iter().cloned().chain([probe().to_str().expect("UTF-8").to_owned()]));
+    for &descriptor in open {
+        // On disk: all memory files of one kind share a device, and so do these, but not their inodes.
+        let file = File::create_new(path.path().join(descriptor.to_string())).expect("a file");
+        files.insert(descriptor, identity(&file));
+        host = host.descriptor(descriptor, file);
+    }
+    (host, files)
+}
+
+/// Runs relay with files at `open`, and compares the program's descriptors, but for standard output, with `expected`:
+/// which one each is.
+#[track_caller]
+fn assert_arranged(open: &[i32], options: &[&str], expected: &[(i32, i32)]) {
+    let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+    let (host, files) = host_with(open, &options);
+    let outcome = host.run();
+    let slate = outcome.slate();
+    let numbers = expected.iter().map(|&(number, _)| number).chain([0, 1, 2]);
+    slate.assert_clean(numbers.filter(|number| !options.contains(&format!("--close={number}"))));
+    for (number, from) in expected {
+        assert_eq!(slate.file(*number), Some(files[from]), "{number} is not what {from} was: {options:?}");
+        let found = slate.descriptors.iter().find(|descriptor| descriptor.number == *number);
+        assert!(found.is_some_and(|descriptor| !descriptor.close_on_exec));
+    }
+}
+
+#[track_caller]
+fn assert_refused(outcome: &Outcome, message: &str) {
+    assert_eq!(outcome.status.code(), Some(125), "{outcome:?}");
+    assert_eq!(outcome.stdout, b"");
+    assert_eq!(outcome.stderr, format!("relay: {message}\n"));
+}
+
+#[test]
+fn one_renamed() {
+    assert_arranged(&[5, 6], &["--fd=9=5"], &[(9, 5)]);
+    assert_arranged(&[5, 6], &["--fd", "9=5"], &[(9, 5)]);
+    assert_arranged(&[5, 6], &["--fd=3=5", "--keep=6"], &[(3, 5), (6, 6)]);
+}
+
+#[test]
+fn the_six_permutations_of_three() {
+    for [a, b, c] in [[5, 6, 7], [5, 7, 6], [6, 5, 7], [6, 7, 5], [7, 5, 6], [7, 6, 5]] {
+        let options = [format!("--fd=5={a}"), format!("--fd=6={b}"), format!("--fd=7={c}")];
+        assert_arranged(&[5, 6, 7, 8], &options.each_ref().map(String::as_str), &[(5, a), (6, b), (7, c)]);
+    }
+}
+
+/// What procex gives as [5, -1, 7]: 0 is 5, 1 is closed, 2 is 7.
+#[test]
+fn procex_s_shape() {
+    let directory = TempDir::new().expect("a directory");
+    let to = format!("probe:to={}", directory.path().join("slate").display());
+    let (five, seven) = (tempfile().expect("a file"), tempfile().expect("a file"));
+    let expected = [identity(&five), identity(&seven)];
+    let arguments =
+        ["--fd", "0=5", "--close", "1", "--fd", "2=7", probe().to_str().expect("UTF-8"), &to].map(String::from);
+    let outcome = Host::new(arguments).descriptor(5, five).open(6).descriptor(7, seven).run();
+    assert!(outcome.status.success(), "{outcome:?}");
+    let printed = std::fs::read(directory.path().join("slate")).expect("the slate");
+    let slate: crate::slate::Slate = serde_json::from_slice(&printed).expect("a slate");
+    slate.assert_clean([0, 2]);
+    assert_eq!([slate.file(0), slate.file(2)], expected.map(Some));
+}
+
+#[test]
+fn one_source_for_several_targets() {
+    assert_arranged(&[5], &["--fd=6=5", "--fd=7=5", "--fd=500=5"], &[(6, 5), (7, 5), (500, 5)]);
+    // A target that is a source twice, and in a cycle.
+    assert_arranged(&[5, 6], &["--fd=5=6", "--fd=6=5", "--fd=7=5", "--fd=8=6"], &[(5, 6), (6, 5), (7, 5), (8, 6)]);
+}
+
+#[test]
+fn a_source_that_is_its_own_target_stays() {
+    assert_arranged(&[5, 6], &["--fd=5=5", "--fd=7=5"], &[(5, 5), (7, 5)]);
+}
+
+#[test]
+fn standard_descriptors_as_sources_and_targets() {
+    assert_arranged(&[5], &["--fd=0=5"], &[(0, 5)]);
+    let (host, files) = host_with(&[0, 5], &["--fd=0=5", "--fd=5=0", "--fd=7=2"].map(String::from));
+    let slate = host.run().slate();
+    slate.assert_clean([0, 1, 2, 5, 7]);
+    assert_eq!((slate.file(0), slate.file(5)), (Some(files[&5]), Some(files[&0])));
+    assert_eq!(slate.file(7), slate.file(2));
+}
+
+#[test]
+fn a_target_above_every_open_descriptor() {
+    assert_arranged(&[5], &["--fd=19999=5"], &[(19_999, 5)]);
+    let (host, _) = host_with(&[5], &["--fd=20000=5".to_owned()]);
+    assert_refused(&host.run(), "cannot make descriptor 20000: not open (EBADF)");
+}
+
+/// A descriptor opened by path only, and one that the last way of the sweep must not close.
+#[test]
+fn renaming_in_every_sandbox() {
+    let calls = [libc::SYS_close_range];
+    for root in [None, Some(sandbox::bare_root())] {
+        let program = if root.is_some() { "/probe".into() } else { probe().to_str().expect("UTF-8").to_owned() };
+        let host = Host::new(["--fd=3=4", "--fd=4=3", "--keep=100", &program]).descriptor(3, path_only("/"));
+        let host = host.open(4).open(100).open(101).descriptor(102, path_only("/"));
+        let host = match &root {
+            Some(root) => host.program("/relay").root(root.path()),
+            None => host,
+        };
+        host.filter(sandbox::refuse(&calls, libc::EPERM)).run().slate().assert_clean([0, 1, 2, 3, 4, 100]);
+    }
+}
+
+/// A swap needs one free number; where there is none, that is told, and the program is not started.
+#[test]
+fn a_swap_in_a_full_table() {
+    let host = Host::new(["--fd=3=4", "--fd=4=3", "/bin/echo", "started"]).nofile(300, 300).full_table();
+    assert_refused(&host.run(), "cannot make descriptor 3: too many descriptors (EMFILE)");
+    // What needs none works.
+    let host = Host::new(["--fd=3=4", "--fd=4=5", probe().to_str().expect("UTF-8")]).nofile(300, 300).full_table();
+    host.run().slate().assert_clean([0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn kept() {
+    assert_arranged(&[5, 6, 7, 8, 9], &["--keep=5"], &[(5, 5)]);
+    assert_arranged(&[5, 6, 7, 8, 9], &["--keep", "5,9"], &[(5, 5), (9, 9)]);
+    assert_arranged(&[5, 6, 7, 8, 9], &["--keep=5-7,9"], &[(5, 5), (6, 6), (7, 7), (9, 9)]);
+    assert_arranged(&[5, 6], &["--keep=5", "--keep=6,5-6"], &[(5, 5), (6, 6)]);
+    // As they are: one that is closed stays closed.
+    assert_arranged(&[5], &["--keep=4-6,1"], &[(5, 5)]);
+}
+
+#[test]
+fn closed() {
+    for descriptor in [0, 2] {
+        let close = format!("--close={descriptor}");
+        for host in [Host::new([&close, probe().to_str().expect("UTF-8")]), {
+            Host::new([&close, probe().to_str().expect("UTF-8")]).closed(descriptor)
+        }] {
+            host.run().slate().assert_clean((0..3).filter(|&number| number != descriptor));
+        }
+    }
+}
+
+/// Until the program starts relay needs 2 itself.
+#[test]
+fn a_failure_is_told_on_a_standard_error_that_is_to_be_closed() {
+    let outcome = Host::new(["--close=2", "/no/such"]).run();
+    assert_eq!(outcome.stderr, "relay: cannot start /no/such: no such file (ENOENT)\n");
+}
+
+#[test]
+fn malformed_values() {
+    for option in [
+        "--fd=",
+        "--fd=5",
+        "--fd=5=",
+        "--fd==5",
+        "--fd=5=5=5",
+        "--fd=a=5",
+        "--fd=-1=5",
+        "--fd=5=5x",
+        "--fd=2147483648=5",
+        "--keep=",
+        "--keep=5-",
+        "--keep=-5",
+        "--keep=7-5",
+        "--keep=5,",
+        "--keep=,5",
+        "--keep=5;6",
+        "--keep=all",
+        "--close=",
+        "--close=x",
+        "--close=1,2",
+        "--pulse=",
+        "--pulse=x",
+        "--listen-fds=0",
+        "--listen-fds=257",
+        "--listen-fds=",
+    ] {
+        let outcome = Host::new([option, "/bin/echo"]).open(5).run();
+        assert_refused(&outcome, &format!("bad value {option}: invalid (EINVAL)"));
+    }
+    assert_refused(&Host::new(["--fd", "5", "/bin/echo"]).run(), "bad value 5: invalid (EINVAL)");
+    assert_refused(&Host::new(["--fd"]).run(), "the last option lacks its value");
+}
+
+#[test]
+fn what_contradicts_itself() {
+    for [first, second] in [
+        ["--fd=9=5", "--fd=9=6"],
+        ["--fd=9=5", "--fd=9=5"],
+        ["--keep=5", "--fd=5=6"],
+        ["--fd=5=6", "--keep=5"],
+        ["--fd=0=5", "--close=0"],
+        ["--close=7", "--keep=7"],
+        ["--keep=7", "--close=7"],
+    ] {
+        let outcome = Host::new([first, second, "/bin/echo"]).open(5).open(6).run();
+        assert_refused(&outcome, &format!("bad value {second}: asked for twice (EEXIST)"));
+    }
+}
+
+#[test]
+fn closed_sources() {
+    for option in ["--fd=5=7", "--pulse=7", "--fd=7=7"] {
+        assert_refused(&Host::new([option, "/bin/echo"]).run(), &format!("bad value {option}: not open (EBADF)"));
+    }
+}
+
+#[test]
+fn as_many_as_there_can_be_and_one_more() {
+    let last = 299 + MOST;
+    let most = format!("--keep=300-{last}");
+    let host =
+        |option: &str| (300..=600).fold(Host::new([option, probe().to_str().expect("UTF-8")]), |h, d| h.copy(2, d));
+    host(&most).run().slate().assert_clean((0..3).chain(300..=last as i32));
+    let many = format!("--keep=300-{}", last + 1);
+    assert_refused(&host(&many).run(), &format!("bad value {many}: too many descriptors (EMFILE)"));
+    // Nor does a range of billions take long.
+    assert_refused(&host("--keep=3-2147483647").run(), "bad value --keep=3-2147483647: too many descriptors (EMFILE)");
+}
+
+#[test]
+fn the_launcher_sees_the_pulse_stop() {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let outcome = Host::new(["--pulse=8", probe().to_str().expect("UTF-8")]).descriptor(8, OwnedFd::from(writer)).run();
+    outcome.slate().assert_clean([0, 1, 2, 8]);
+    let mut rest = Vec::new();
+    assert_eq!(reader.read_to_end(&mut rest).expect("the hang-up"), 0);
+}
+
+#[test]
+fn listening_sockets() {
+    let host = Host::new(["--listen-fds=2", probe().to_str().expect("UTF-8")]).open(3).open(4).open(5);
+    let running = host.environment(["LISTEN_PID=1", "LISTEN_FDS=9", "A=b"]).spawn();
+    let pid = running.child.id();
+    let slate = running.finish().slate();
+    slate.assert_clean([0, 1, 2, 3, 4]);
+    let mut environment = slate.environment;
+    environment.sort_unstable();
+    assert_eq!(environment, ["A=b".to_owned(), "LISTEN_FDS=2".to_owned(), format!("LISTEN_PID={pid}")]);
+    // From elsewhere, and the other way round.
+    assert_arranged(&[8, 9], &["--listen-fds=2", "--fd=3=9", "--fd=4=8"], &[(3, 9), (4, 8)]);
+    let outcome = Host::new(["--listen-fds", "2", "/bin/echo"]).open(3).run();
+    assert_refused(&outcome, "cannot pass on listening socket 4: not open (EBADF)");
+}
+
+/// The real libsystemd accepts what relay hands over.
+#[test]
+fn sd_listen_fds() {
+    let directory = TempDir::new().expect("a directory");
+    let program = directory.path().join("sd_listen_fds");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/sd_listen_fds.c");
+    let compiled = Command::new("cc").arg("-o").arg(&program).args([source, "-lsystemd"]).output().expect("cc");
+    assert!(compiled.status.success(), "libsystemd-dev is needed: {}", String::from_utf8_lossy(&compiled.stderr));
+    let socket = || std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a listening socket");
+    let program = program.to_str().expect("UTF-8");
+    let outcome =
+        Host::new(["--fd=3=7", "--fd=4=6", "--listen-fds=2", program]).descriptor(6, socket()).descriptor(7, socket());
+    let outcome = outcome.run();
+    assert!(outcome.status.success(), "{outcome:?}");
+    assert_eq!(outcome.stdout, b"2 listening\n");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any arrangement, carried out by the real program, against the map that it says.
+    #[test]
+    fn any_arrangement(renames in prop::collection::btree_map(3..16_i32, 3..14_i32, 0..12)) {
+        let open: Vec<i32> = (3..14).collect();
+        let options: Vec<String> = renames.iter().map(|(target, source)| format!("--fd={target}={source}")).collect();
+        let (host, files) = host_with(&open, &options);
+        let slate = host.run().slate();
+        prop_assert_eq!(slate.numbers(), renames.keys().copied().chain(0..3).collect());
+        for (target, source) in renames {
+            prop_assert_eq!(slate.file(target), Some(files[&source]), "{} from {}", target, source);
+        }
+    }
+}

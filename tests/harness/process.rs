@@ -1,0 +1,265 @@
+//! Options that set what a process has beside descriptors, arguments and environment.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+use crate::host::{Host, MOST_DESCRIPTORS, Outcome, probe, pseudo_terminal, relay};
+
+/// A host that starts the probe through relay with these options.
+fn host(options: &[&str]) -> Host {
+    Host::new(options.iter().copied().chain([probe().to_str().expect("UTF-8")]))
+}
+
+#[track_caller]
+fn assert_refused(outcome: &Outcome, message: &str) {
+    assert_eq!(outcome.status.code(), Some(125), "{outcome:?}");
+    assert_eq!(outcome.stdout, b"", "the program is not started");
+    assert_eq!(outcome.stderr, format!("relay: {message}\n"));
+}
+
+#[test]
+fn signals_ignored_and_blocked() {
+    let slate =
+        host(&["--ignore", "PIPE,SIGHUP,34,RTMAX", "--block=USR1,RTMIN+2,RTMAX-1"]).ignored([2, 32]).run().slate();
+    assert_eq!(slate.not_default, [1, 13, 34, 64]);
+    assert_eq!(slate.blocked, [10, 36, 63]);
+}
+
+#[test]
+fn lists_of_signals_add_up() {
+    let slate = host(&["--ignore=1", "--ignore=SIG2", "--block=3", "--block", "4,5"]).run().slate();
+    assert_eq!(slate.not_default, [1, 2]);
+    assert_eq!(slate.blocked, [3, 4, 5]);
+}
+
+/// The names are those that kill(1) prints, with and without SIG.
+#[test]
+fn signal_names() {
+    for signal in (1..=31).filter(|signal| ![9, 19].contains(signal)).chain(34..=64) {
+        let output = Command::new("bash").args(["-c", &format!("kill -l {signal}")]).output().expect("bash");
+        let name = String::from_utf8(output.stdout).expect("UTF-8");
+        let name = name.trim();
+        for name in [name.to_owned(), format!("SIG{name}"), signal.to_string()] {
+            let slate = host(&[&format!("--ignore={name}")]).run().slate();
+            assert_eq!(slate.not_default, [signal], "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_signal() {
+    for list in [
+        "",
+        "0",
+        "65",
+        "-1",
+        "NONE",
+        "term",
+        "SIG",
+        "TERM,",
+        ",TERM",
+        "TERM INT",
+        "RTMIN-1",
+        "RTMIN+31",
+        "RTMIN+",
+        "RTMAX+1",
+        "RTMAX-31",
+        "RTMIN+99999999999",
+        "all",
+        "HU",
+        "HUPX",
+    ] {
+        for option in ["--ignore", "--block", "--keep-ignored"] {
+            if (option, list) != ("--keep-ignored", "all") {
+                let option = format!("{option}={list}");
+                assert_refused(&host(&[&option]).run(), &format!("bad value {option}: invalid (EINVAL)"));
+            }
+        }
+    }
+}
+
+#[test]
+fn kill_and_stop_cannot_be_ignored_or_blocked() {
+    for list in ["KILL", "SIGSTOP", "9", "TERM,19"] {
+        for option in ["--ignore", "--block"] {
+            let option = format!("{option}={list}");
+            assert_refused(&host(&[&option]).run(), &format!("KILL and STOP cannot be ignored or blocked: {option}"));
+        }
+    }
+}
+
+#[test]
+fn inherited_ignored_signals_that_are_kept() {
+    let inherited = || [1, 13, 33, 64];
+    assert_eq!(host(&["--keep-ignored=HUP,33,TERM"]).ignored(inherited()).run().slate().not_default, [1, 33]);
+    assert_eq!(host(&["--keep-ignored", "all"]).ignored(inherited()).run().slate().not_default, [1, 13, 33, 64]);
+    assert_eq!(host(&["--keep-ignored=all", "--ignore=2"]).ignored([1]).run().slate().not_default, [1, 2]);
+}
+
+#[test]
+fn nohup_keeps_working() {
+    for (option, expected) in [(Some("--keep-ignored=HUP"), vec![1]), (None, vec![])] {
+        let mut command = Command::new("nohup");
+        command.arg(relay()).args(option).arg(probe()).stdin(Stdio::null());
+        let output = command.output().expect("nohup");
+        let slate: crate::slate::Slate = serde_json::from_slice(&output.stdout).expect("a slate");
+        assert_eq!(slate.not_default, expected);
+    }
+}
+
+#[test]
+fn the_limit_of_descriptors() {
+    for (option, hard, expected) in [
+        ("--nofile=1024", 4096, [1024, 4096]),
+        ("--nofile=1024", 1024, [1024, 1024]),
+        ("--nofile=1024", 500, [500, 500]),
+        ("--nofile=hard", 4096, [4096, 4096]),
+        ("--nofile=64:128", 4096, [64, 128]),
+        ("--nofile=200:128", 4096, [128, 128]),
+        ("--nofile=hard:128", 4096, [128, 128]),
+        ("--nofile=hard:hard", 4096, [4096, 4096]),
+        ("--nofile=64:hard", 4096, [64, 4096]),
+        ("--nofile=0", 4096, [0, 4096]),
+    ] {
+        let slate = host(&[option]).nofile(300.min(hard), hard).run().slate();
+        assert_eq!(slate.nofile, expected, "{option} under {hard}");
+    }
+    for option in
+        ["--nofile=", "--nofile=x", "--nofile=1:", "--nofile=:1", "--nofile=1:2:3", "--nofile=-1", "--nofile=hardx"]
+    {
+        assert_refused(&host(&[option]).run(), &format!("bad value {option}: invalid (EINVAL)"));
+    }
+    // Above fs.nr_open nobody may go.
+    let outcome = host(&["--nofile=1:2147483647"]).nofile(64, MOST_DESCRIPTORS).run();
+    assert_refused(&outcome, "cannot set the limit of descriptors: not permitted (EPERM)");
+}
+
+#[test]
+fn umask_and_directory() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let path = directory.path().canonicalize().expect("a path");
+    let path = path.to_str().expect("UTF-8");
+    let slate = host(&["--umask", "027", "--chdir", path]).run().slate();
+    assert_eq!((slate.umask, slate.directory.as_str()), (0o27, path));
+    let slate = host(&["--umask=0", "--chdir=/"]).run().slate();
+    assert_eq!((slate.umask, slate.directory.as_str()), (0, "/"));
+    for option in ["--umask=", "--umask=8", "--umask=1000", "--umask=-1", "--umask=u=rwx"] {
+        assert_refused(&host(&[option]).run(), &format!("bad value {option}: invalid (EINVAL)"));
+    }
+    let missing = format!("{path}/missing");
+    for options in [vec![format!("--chdir={missing}")], vec!["--chdir".to_owned(), missing.clone()]] {
+        let outcome = host(&options.iter().map(String::as_str).collect::<Vec<_>>()).run();
+        assert_refused(&outcome, &format!("cannot change to directory {missing}: no such file (ENOENT)"));
+    }
+}
+
+#[test]
+fn a_session_of_its_own() {
+    for leader in [Host::leader_of_session as fn(Host) -> Host, |host| host] {
+        let slate = leader(host(&["--setsid"])).run().slate();
+        assert_eq!((slate.session, slate.group), (slate.pid as u32, slate.pid as u32));
+    }
+    // The leader of a group cannot leave it, nor can it fork and stay the process that its launcher knows.
+    let outcome = host(&["--setsid"]).leader_of_group().run();
+    assert_refused(&outcome, "cannot begin a session: not permitted (EPERM)");
+}
+
+/// A shell on the terminal has job control, which takes a session and a controlling terminal.
+#[test]
+fn a_terminal_of_its_own() {
+    let (mut person, program) = pseudo_terminal();
+    let options = ["--fd=0=7", "--fd=1=7", "--fd=2=7", "--ctty=0"];
+    let shell = ["/bin/bash", "--norc", "--noprofile", "-i", "-c", "echo flags=$-=; sleep 0 & fg"];
+    let running = Host::new(options.into_iter().chain(shell)).descriptor(7, program).spawn();
+    let mut seen = Vec::new();
+    // The end is EIO: nobody has the other side of the terminal any more.
+    let _ = person.read_to_end(&mut seen);
+    let seen = String::from_utf8_lossy(&seen);
+    assert!(running.finish().status.success(), "{seen}");
+    let flags = seen.split("flags=").nth(1).and_then(|rest| rest.split('=').next());
+    assert!(flags.is_some_and(|flags| flags.contains('m')), "no job control: {seen}");
+    assert!(!seen.contains("no job control"), "{seen}");
+
+    let outcome = host(&["--ctty=5"]).open(5).run();
+    assert_refused(&outcome, "cannot take descriptor 5 for the terminal: not a terminal (ENOTTY)");
+    let outcome = host(&["--ctty=5"]).run();
+    assert_refused(&outcome, "cannot take descriptor 5 for the terminal: not open (EBADF)");
+}
+
+#[test]
+fn asking_to_die_with_the_parent() {
+    let parent = format!("--die-with-parent={}", std::process::id());
+    for option in ["--die-with-parent", "--die-with-parent=0", &parent] {
+        assert_eq!(host(&[option]).run().slate().parent_death_signal, libc::SIGKILL);
+    }
+    assert_eq!(host(&[]).run().slate().parent_death_signal, 0);
+    assert_refused(&host(&["--die-with-parent=1"]).run(), "cannot die with parent 1: no such process (ESRCH)");
+    for option in ["--die-with-parent=", "--die-with-parent=-1", "--die-with-parent=x"] {
+        assert_refused(&host(&[option]).run(), &format!("bad value {option}: invalid (EINVAL)"));
+    }
+}
+
+/// A shell that runs `script` with relay's path as its first argument.
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-c", script, "bash"]).arg(relay());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_parent_that_is_gone_already() {
+    let script = "exec 3<&0; (read -u 3; exec \"$1\" --die-with-parent=$$ /bin/echo started) & exit";
+    let mut child = shell(script).spawn().expect("bash");
+    let (mut stdin, mut stdout, mut stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let pid = child.id();
+    // wait would close what it is to read.
+    child.wait().expect("the end of the parent");
+    stdin.take().expect("its input").write_all(b"go\n").expect("the word to go on");
+    let (mut out, mut err) = (String::new(), String::new());
+    stdout.as_mut().expect("its output").read_to_string(&mut out).expect("its output");
+    stderr.as_mut().expect("its messages").read_to_string(&mut err).expect("its messages");
+    assert_eq!(out, "");
+    assert_eq!(err, format!("relay: cannot die with parent {pid}: no such process (ESRCH)\n"));
+}
+
+#[test]
+fn the_program_dies_with_the_parent() {
+    let mut child = shell("\"$1\" --die-with-parent=$$ /bin/sleep 1000 & echo; wait").spawn().expect("bash");
+    let mut stdout = child.stdout.take().expect("its output");
+    stdout.read_exact(&mut [0]).expect("a sign of life");
+    child.kill().expect("bash still runs");
+    child.wait().expect("the end of bash");
+    // Only when sleep has gone too does nobody hold the other end any more.
+    stdout.read_to_end(&mut Vec::new()).expect("the end of sleep");
+}
+
+#[test]
+fn privileges() {
+    assert!(host(&["--no-new-privs"]).run().slate().no_new_privileges);
+    assert!(!host(&[]).run().slate().no_new_privileges);
+    for score in ["0", "7", "1000"] {
+        let outcome = Host::new(["--oom-score-adj", score, "/bin/cat", "/proc/self/oom_score_adj"]).run();
+        assert_eq!(outcome.stdout, format!("{score}\n").into_bytes(), "{outcome:?}");
+    }
+    for option in [
+        "--oom-score-adj=",
+        "--oom-score-adj=1001",
+        "--oom-score-adj=-1001",
+        "--oom-score-adj=--1",
+        "--oom-score-adj=x",
+    ] {
+        assert_refused(&host(&[option]).run(), &format!("bad value {option}: invalid (EINVAL)"));
+    }
+    let root = crate::sandbox::bare_root();
+    let outcome = Host::new(["--oom-score-adj=1", "/probe"]).program("/relay").root(root.path()).run();
+    assert_refused(&outcome, "cannot set the out-of-memory score: no such file (ENOENT)");
+}
+
+/// Of options that take one value the last one counts.
+#[test]
+fn the_last_one_counts() {
+    let slate =
+        host(&["--umask=1", "--umask=2", "--nofile=5", "--nofile=64", "--chdir=/no/such", "--chdir=/"]).run().slate();
+    assert_eq!((slate.umask, slate.nofile[0], slate.directory.as_str()), (2, 64, "/"));
+}

@@ -1,0 +1,269 @@
+//! The records of the option form: how far a launch got, on the status descriptor and nowhere else.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use exec_relay::status::{Record, Step};
+use tempfile::TempDir;
+
+use crate::host::{Host, Outcome, probe, relay, set_nonblocking, wait_until_in_call};
+use crate::sandbox::{self, script};
+
+/// The records, by step, errno and detail.
+fn records(outcome: &Outcome) -> Vec<(u8, i32, u32)> {
+    let (records, rest) = outcome.records.as_chunks::<{ Record::SIZE }>();
+    assert_eq!(rest, b"", "whole records");
+    let decoded = records.iter().map(|bytes| Record::decode(bytes).unwrap_or_else(|| panic!("a record: {bytes:?}")));
+    decoded.map(|record| (record.step as u8, record.errno as i32, record.detail)).collect()
+}
+
+/// A step failed before the program was to be started.
+#[track_caller]
+fn assert_failed(outcome: &Outcome, step: Step, errno: i32, detail: u32) {
+    assert_eq!(records(outcome), [(step.number(), errno, detail)], "{outcome:?}");
+    assert_eq!(outcome.status.code(), Some(125));
+    assert_eq!((outcome.stdout.as_slice(), outcome.stderr.as_str()), (&b""[..], ""), "silent");
+}
+
+const READY: (u8, i32, u32) = (0, 0, 0);
+
+fn host(options: &[&str]) -> Host {
+    Host::new(["--status=9"].iter().chain(options).copied().chain([probe().to_str().expect("UTF-8")])).status(9)
+}
+
+/// The bytes are public.
+#[test]
+fn the_bytes_of_a_record() {
+    let outcome = host(&[]).run();
+    assert_eq!(outcome.records, [&b"RLY\x02"[..], &[0; 12]].concat());
+    let outcome = host(&["--fd=5=6"]).run();
+    let words = [9_u32, libc::EBADF as u32, 2].map(u32::to_ne_bytes);
+    assert_eq!(outcome.records, [&b"RLY\x02"[..], words.as_flattened()].concat());
+}
+
+#[test]
+fn what_is_no_record() {
+    let good = Record::READY.encode();
+    assert_eq!(Record::decode(&good), Some(Record::READY));
+    for index in 0..4 {
+        let mut bad = good;
+        bad[index] ^= 1;
+        assert_eq!(Record::decode(&bad), None, "another version, or something else");
+    }
+}
+
+#[test]
+fn the_program_runs() {
+    let outcome = host(&["--fd=20=5"]).open(5).run();
+    assert_eq!(records(&outcome), [READY]);
+    outcome.slate().assert_clean([0, 1, 2, 20]);
+}
+
+/// A status descriptor that is a target is moved out of the way: the program gets its own, and the launcher the record.
+#[test]
+fn a_status_in_the_way() {
+    for options in [&["--fd=9=5"][..], &["--fd=9=5", "--fd=3=5", "--fd=4=5", "--fd=5=0"]] {
+        let outcome = host(options).open(5).run();
+        assert_eq!(records(&outcome), [READY]);
+        let slate = outcome.slate();
+        assert!(slate.numbers().contains(&9));
+        assert_eq!(slate.numbers().len(), 3 + options.len(), "{slate:?}");
+    }
+    // Even what fails after that is told.
+    let outcome = Host::new(["--status=9", "--fd=9=5", "/no/such"]).status(9).open(5).run();
+    assert_eq!(records(&outcome), [READY, (Step::EXEC.number(), libc::ENOENT, 3)]);
+}
+
+#[test]
+fn a_status_that_the_program_would_have() {
+    for option in ["--keep=9", "--fd=5=9", "--pulse=9"] {
+        assert_failed(&host(&[option]).run(), Step::STATUS_SHARED, 0, 9);
+    }
+    for option in ["--status=2", "--status=0", "--status=x", "--status="] {
+        let outcome = Host::new([option, "/bin/echo"]).run();
+        assert_eq!(outcome.status.code(), Some(125));
+        assert_eq!(outcome.stderr, format!("relay: bad value {option}: invalid (EINVAL)\n"));
+    }
+    let outcome = Host::new(["--status=9", "/bin/echo"]).run();
+    assert_eq!(outcome.stderr, "relay: bad value --status=9: not open (EBADF)\n");
+}
+
+#[test]
+fn mistakes() {
+    for (options, step, errno, detail) in [
+        (&["--nonsense"][..], Step::UNKNOWN_OPTION, 0, 2),
+        (&["--umask=0", "--setsid=1"], Step::VALUE_UNEXPECTED, 0, 3),
+        (&["--umask", "x"], Step::VALUE, libc::EINVAL, 3),
+        (&["--umask=x"], Step::VALUE, libc::EINVAL, 2),
+        (&["--fd=5=6"], Step::VALUE, libc::EBADF, 2),
+        (&["--keep=7", "--close=7"], Step::VALUE, libc::EEXIST, 3),
+        (&["--keep=1000-2000"], Step::VALUE, libc::EMFILE, 2),
+        (&["--ignore=KILL"], Step::SIGNAL_FIXED, libc::EPERM, 2),
+        (&["--listen-fds=1"], Step::LISTENING, libc::EBADF, 3),
+        (&["--", "relative"], Step::PROGRAM_NOT_ABSOLUTE, 0, 3),
+    ] {
+        assert_failed(&host(options).run(), step, errno, detail);
+    }
+    assert_failed(&Host::new(["--status=9", "--umask"]).status(9).run(), Step::VALUE_MISSING, 0, 0);
+    assert_failed(&Host::new(["--status=9"]).status(9).run(), Step::PROGRAM_MISSING, 0, 0);
+    assert_failed(&Host::new(["--status=9", "--"]).status(9).run(), Step::PROGRAM_MISSING, 0, 0);
+}
+
+/// Each step that makes a system call, made to fail.
+#[test]
+fn steps() {
+    let directory = TempDir::new().expect("a directory");
+    let missing = directory.path().join("missing");
+    let chdir = format!("--chdir={}", missing.display());
+    for (options, refused, step, errno, detail) in [
+        (&["--fd=5=6", "--fd=6=5"][..], None, Step::RENAME, libc::EMFILE, 5),
+        (&["--fd=700=6"], None, Step::RENAME, libc::EBADF, 700),
+        (&["--nofile=1:2147483647"], None, Step::NOFILE, libc::EPERM, 0),
+        (&["--nofile=1"], Some(libc::SYS_prlimit64), Step::NOFILE, libc::EUCLEAN, 0),
+        (&["--setsid"], Some(libc::SYS_setsid), Step::SESSION, libc::EUCLEAN, 0),
+        (&["--ctty=6"], None, Step::TERMINAL, libc::ENOTTY, 6),
+        (&[&chdir], None, Step::DIRECTORY, libc::ENOENT, 2),
+        (&["--die-with-parent=1"], None, Step::PARENT, libc::ESRCH, 1),
+        (&["--die-with-parent"], Some(libc::SYS_prctl), Step::PARENT, libc::EUCLEAN, 0),
+        (&["--no-new-privs"], Some(libc::SYS_prctl), Step::NEW_PRIVILEGES, libc::EUCLEAN, 0),
+        (&["--oom-score-adj=1"], Some(libc::SYS_openat), Step::OOM_SCORE, libc::EUCLEAN, 0),
+        (&[], Some(libc::SYS_setitimer), Step::TIMERS, libc::EUCLEAN, 0),
+        (&[], Some(libc::SYS_rt_sigaction), Step::DISPOSITIONS, libc::EUCLEAN, 1),
+        (&["--keep-ignored=HUP"], Some(libc::SYS_rt_sigaction), Step::DISPOSITIONS, libc::EUCLEAN, 2),
+        (&[], Some(libc::SYS_rt_sigprocmask), Step::MASK, libc::EUCLEAN, 0),
+    ] {
+        let host = host(options);
+        let host = if errno == libc::EMFILE {
+            host.nofile(300, 300).full_table()
+        } else {
+            host.open(5).open(6).nofile(700, 20_000)
+        };
+        let outcome =
+            refused.iter().fold(host, |host, &call| host.filter(sandbox::refuse(&[call], libc::EUCLEAN))).run();
+        assert_failed(&outcome, step, errno, detail);
+    }
+    let root = sandbox::bare_root();
+    let refused = sandbox::refuse(&[libc::SYS_close_range, libc::SYS_pselect6, libc::SYS_prlimit64], libc::EUCLEAN);
+    let host = Host::new(["--status=9", "/probe"]).program("/relay").status(9);
+    assert_failed(&host.root(root.path()).filter(refused).run(), Step::DESCRIPTORS, libc::EUCLEAN, 0);
+}
+
+/// After READY a second record says that the program could not be started, and how.
+#[test]
+fn programs_that_cannot_be_run() {
+    let directory = TempDir::new().expect("a directory");
+    let at = |name, text, mode| script(directory.path(), name, text, mode);
+    for (program, status, step, errno) in [
+        ("/no/such".to_owned(), 127, Step::EXEC, libc::ENOENT),
+        (at("no interpreter", "#!/no/such/interpreter\n", 0o755), 127, Step::INTERPRETER, libc::ENOENT),
+        (at("not executable", "#!/bin/sh\n", 0o644), 126, Step::EXEC, libc::EACCES),
+        (at("junk", "junk\n", 0o755), 126, Step::EXEC, libc::ENOEXEC),
+        (format!("/{}", "x".repeat(300)), 126, Step::EXEC, libc::ENAMETOOLONG),
+    ] {
+        let outcome = Host::new(["--status", "9", "--umask=0", &program]).status(9).run();
+        assert_eq!(records(&outcome), [READY, (step.number(), errno, 4)], "{program}");
+        assert_eq!(outcome.status.code(), Some(status));
+        assert_eq!((outcome.stdout.as_slice(), outcome.stderr.as_str()), (&b""[..], ""));
+    }
+}
+
+/// Arguments that fit relay's own start but not the program's: strace makes the kernel say so.
+#[test]
+fn arguments_that_are_too_long() {
+    let output = Command::new("strace")
+        .args(["-qq", "-o", "/dev/null", "--inject=execve:error=E2BIG:when=1"])
+        .arg(relay())
+        .args(["/bin/echo", "started"])
+        .output()
+        .expect("strace, which these tests need");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(126), &b""[..]));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(message, "relay: cannot start /bin/echo: arguments and environment too long (E2BIG)\n");
+}
+
+/// An executable copy of a program that this test can hold open for writing.
+fn busy_program(directory: &TempDir) -> (String, std::fs::File) {
+    let path = directory.path().join("busy");
+    std::fs::copy(probe(), &path).expect("a copy");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let writer = std::fs::File::options().append(true).open(&path).expect("a writer");
+    (path.to_str().expect("UTF-8").to_owned(), writer)
+}
+
+#[test]
+fn a_program_that_is_busy_for_a_while() {
+    let directory = TempDir::new().expect("a directory");
+    let (program, writer) = busy_program(&directory);
+    let running = Host::new(["--status=9", &program]).status(9).spawn();
+    wait_until_in_call(running.child.id(), libc::SYS_nanosleep);
+    drop(writer);
+    let outcome = running.finish();
+    assert_eq!(records(&outcome), [READY]);
+    outcome.slate().assert_clean([0, 1, 2]);
+}
+
+/// One that stays busy is given up after growing pauses of 300 ms in all.
+#[test]
+fn a_program_that_stays_busy() {
+    let directory = TempDir::new().expect("a directory");
+    let (program, writer) = busy_program(&directory);
+    let log = directory.path().join("log");
+    let output = Command::new("strace")
+        .args(["-qq", "-e", "trace=nanosleep", "-o"])
+        .arg(&log)
+        .arg(relay())
+        .arg(&program)
+        .output()
+        .expect("strace, which these tests need");
+    drop(writer);
+    assert_eq!(output.status.code(), Some(126));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(message, format!("relay: cannot start {program}: open for writing (ETXTBSY)\n"));
+    let log = std::fs::read_to_string(log).expect("strace's log");
+    let pauses: Vec<u64> =
+        log.lines().filter_map(|line| line.split("tv_nsec=").nth(1)?.split('}').next()?.parse().ok()).collect();
+    assert_eq!(pauses.iter().sum::<u64>(), 300_000_000, "{log}");
+    assert!(pauses.is_sorted_by(|shorter, longer| shorter < longer));
+}
+
+#[test]
+fn a_reader_that_has_gone() {
+    let outcome = host(&[]).spawn_unread().finish();
+    assert_eq!((outcome.status.signal(), outcome.stdout.as_slice()), (Some(libc::SIGPIPE), &b""[..]));
+    // Where that signal is ignored or blocked, it is an error.
+    for option in ["--ignore=PIPE", "--block=PIPE"] {
+        let outcome = host(&[option]).spawn_unread().finish();
+        assert_eq!((outcome.status.code(), outcome.stdout.as_slice()), (Some(125), &b""[..]));
+        assert_eq!(outcome.stderr, "relay: cannot write to descriptor 9: no reader (EPIPE)\n", "nobody else is left");
+    }
+}
+
+#[test]
+fn a_status_pipe_that_is_full() {
+    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+    set_nonblocking(&writer);
+    let mut filled = 0;
+    for chunk in [4096, 1] {
+        while let Ok(written) = writer.write(&vec![b'x'; chunk]) {
+            filled += written;
+        }
+    }
+    let running = Host::new(["--status=9", "/no/such"]).descriptor(9, writer).spawn();
+    wait_until_in_call(running.child.id(), libc::SYS_ppoll);
+    let mut received = Vec::new();
+    reader.read_to_end(&mut received).expect("the pipe");
+    let mut outcome = running.finish();
+    outcome.records = received.split_off(filled);
+    assert_eq!(records(&outcome), [READY, (Step::EXEC.number(), libc::ENOENT, 2)]);
+}
+
+/// The table in the README is the one in the code.
+#[test]
+fn the_readme_lists_every_step() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README");
+    for (number, name) in Step::NAMES.iter().enumerate() {
+        assert!(readme.contains(&format!("| {number} | `{name}` |")), "step {number}, {name}, is not in the README");
+    }
+}
