@@ -70,6 +70,11 @@ impl FdPlan {
         self.rename(descriptor, descriptor)
     }
 
+    /// Asks for all from `first` to `last` to stay as they are. Errors are those of [`Self::rename`].
+    pub fn keep_all(&mut self, first: Descriptor, last: Descriptor) -> Result<(), Errno> {
+        (first as u32..last as u32 + 1).try_for_each(|descriptor| self.keep(descriptor as Descriptor))
+    }
+
     /// Asks for `descriptor` to be closed. Errors are those of [`Self::rename`].
     pub fn close(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
         self.rename(descriptor, CLOSED)

@@ -3,13 +3,10 @@
 //! Not by a crate: what the records need, the index of each argument, getargs does not tell, and has not been released
 //! since 2022; the larger parsers want an allocator. It is a table and one function.
 
-use core::ffi::CStr;
-use core::slice;
-
 use linux_raw_sys::errno::EINVAL;
 
 use crate::status::{Failure, Step};
-use crate::sys::{Errno, Strings, after};
+use crate::sys::{Errno, Strings, Text};
 use crate::words;
 
 macro_rules! options {
@@ -63,7 +60,7 @@ pub struct Given<'a> {
     /// Which one.
     pub option: u8,
     /// Its value; empty where it has none.
-    pub value: &'a CStr,
+    pub value: Text<'a>,
 }
 
 impl<'a> Arguments<'a> {
@@ -74,7 +71,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// Takes the next argument; `missing` is the step that failed where there is none.
-    pub fn take(&mut self, missing: Step) -> Result<&'a CStr, Failure> {
+    pub fn take(&mut self, missing: Step) -> Result<Text<'a>, Failure> {
         self.index += 1;
         self.rest.next().ok_or(Failure::without_errno(missing, 0))
     }
@@ -87,22 +84,24 @@ impl<'a> Arguments<'a> {
     /// Takes the next option with its value, as `--option=value` or in two arguments. Nothing at the end of the options,
     /// which is `--`, taken too, or what does not begin with `-`.
     pub fn take_option(&mut self) -> Result<Option<Given<'a>>, Failure> {
-        let Some([b'-', ..]) = self.rest.first().map(CStr::to_bytes) else { return Ok(None) };
-        let argument = self.take(Step::UNKNOWN_OPTION)?;
-        // What remains of a lone "-", or of one that another character follows, is the name of no option.
-        let long = if argument.to_bytes().starts_with(b"--") { after(argument, 2) } else { c"-" };
-        if long.is_empty() {
+        if self.rest.first().is_none_or(|argument| argument.first() != b'-') {
             return Ok(None);
         }
-        let length = long.to_bytes().iter().take_while(|&&byte| byte != b'=').count();
-        let name = long.to_bytes().get(..length).unwrap_or_default();
-        let option = words::place_of(NAMES, name).ok_or(self.mistake(Step::UNKNOWN_OPTION))? as u8;
-        let value = match long.to_bytes().get(length) {
+        let mut name = self.take(Step::UNKNOWN_OPTION)?;
+        name.next();
+        if name.next() != Some(b'-') {
+            return Err(self.mistake(Step::UNKNOWN_OPTION));
+        }
+        if name.first() == 0 {
+            return Ok(None);
+        }
+        let option = words::take_listed(NAMES, &mut name, b'=').ok_or(self.mistake(Step::UNKNOWN_OPTION))? as u8;
+        let value = match name.next() {
             Some(_) if option < DIE_WITH_PARENT => return Err(self.mistake(Step::VALUE_UNEXPECTED)),
-            Some(_) => after(long, length + 1),
-            None if option < DIE_WITH_PARENT => c"",
+            Some(_) => name,
+            None if option < DIE_WITH_PARENT => name,
             // Whichever the parent is.
-            None if option == DIE_WITH_PARENT => c"0",
+            None if option == DIE_WITH_PARENT => c"0".into(),
             None => self.take(Step::VALUE_MISSING)?,
         };
         Ok(Some(Given { option, value }))
@@ -112,20 +111,21 @@ impl<'a> Arguments<'a> {
 /// An option's value, read from left to right. The first mistake stays until the end, so that what reads it need not
 /// look after each part.
 pub struct Value<'a> {
-    rest: slice::Iter<'a, u8>,
+    /// What is still to be read.
+    pub rest: Text<'a>,
     mistake: Option<Errno>,
 }
 
 impl<'a> Value<'a> {
     /// All of `text`.
-    pub fn new(text: &'a [u8]) -> Self {
-        Self { rest: text.iter(), mistake: None }
+    pub fn new(text: Text<'a>) -> Self {
+        Self { rest: text, mistake: None }
     }
 
     /// Takes `byte` where that is what comes next.
     #[inline(never)]
     pub fn take(&mut self, byte: u8) -> bool {
-        let is_next = self.rest.as_slice().first() == Some(&byte);
+        let is_next = self.rest.first() == byte;
         if is_next {
             self.rest.next();
         }
@@ -135,8 +135,8 @@ impl<'a> Value<'a> {
     /// Takes `text` where that is what comes next.
     #[inline(never)]
     pub fn take_text(&mut self, text: &[u8]) -> bool {
-        let mut rest = self.rest.clone();
-        let is_next = text.iter().all(|byte| rest.next() == Some(byte));
+        let mut rest = self.rest;
+        let is_next = text.iter().all(|&byte| rest.next() == Some(byte));
         if is_next {
             self.rest = rest;
         }
@@ -144,38 +144,39 @@ impl<'a> Value<'a> {
     }
 
     /// Takes what comes before the next `end`, or all.
-    pub fn take_until(&mut self, end: u8) -> &'a [u8] {
-        let text = self.rest.as_slice();
-        let length = text.iter().take_while(|&&byte| byte != end).count();
-        let (taken, rest) = text.split_at_checked(length).unwrap_or_default();
-        self.rest = rest.iter();
-        taken
+    pub fn take_until(&mut self, end: u8) {
+        while self.rest.first() != end && self.rest.next().is_some() {}
     }
 
-    /// Takes a number from 0 to 2,147,483,647 in digits below `radix`, which is 10 at the most.
+    /// Takes a number from 0 to `most` in digits below `radix`, which is 10 at the most; 0 where there is none.
     #[inline(never)]
-    pub fn number(&mut self, radix: u8) -> i32 {
-        let mut number = None;
-        while let Some(digit) = self.rest.as_slice().first().map(|byte| byte.wrapping_sub(b'0'))
-            && digit < radix
-        {
-            let shifted = number.unwrap_or(0_i32).checked_mul(radix.into());
-            number = shifted.and_then(|shifted| shifted.checked_add(digit.into()));
-            if number.is_none() {
+    pub fn number(&mut self, radix: u8, most: u32) -> i32 {
+        let mut number = 0_u64;
+        let mut is_number = false;
+        loop {
+            let digit = self.rest.first().wrapping_sub(b'0');
+            if digit >= radix {
+                break;
+            }
+            number = number * u64::from(radix) + u64::from(digit);
+            is_number = number <= u64::from(most);
+            if !is_number {
                 break;
             }
             self.rest.next();
         }
-        self.require(number.is_some());
-        number.unwrap_or(0)
+        self.require(is_number);
+        if is_number { number as i32 } else { 0 }
     }
 
-    /// Takes a number in decimal.
+    /// Takes a number from 0 to 2,147,483,647 in decimal.
+    #[inline(never)]
     pub fn decimal(&mut self) -> i32 {
-        self.number(10)
+        self.number(10, i32::MAX as u32)
     }
 
     /// Notes EINVAL unless `met`.
+    #[inline(never)]
     pub fn require(&mut self, met: bool) {
         self.check(if met { Ok(()) } else { Err(Errno::new(EINVAL)) });
     }
@@ -187,15 +188,15 @@ impl<'a> Value<'a> {
     }
 
     /// The first mistake, where there was one or something is left.
-    pub fn finish(mut self) -> Result<(), Errno> {
-        self.require(self.rest.as_slice().is_empty());
+    pub fn finish(&mut self) -> Result<(), Errno> {
+        self.require(self.rest.first() == 0);
         self.mistake.map_or(Ok(()), Err)
     }
 }
 
 /// A number from 0 to 2,147,483,647 in decimal digits and nothing else: no sign, no space, no suffix.
 #[inline(never)]
-pub fn decimal(text: &[u8]) -> Option<i32> {
+pub fn decimal(text: Text) -> Option<i32> {
     let mut value = Value::new(text);
     let number = value.decimal();
     value.finish().ok().map(|()| number)

@@ -11,7 +11,7 @@ use crate::fd_plan::{self, FdPlan};
 use crate::options::{self, Arguments, Given, Value, decimal};
 use crate::signal::SignalSet;
 use crate::status::{Failure, Report, Step};
-use crate::sys::{Descriptor, Errno, Strings};
+use crate::sys::{Descriptor, Errno, Strings, Text};
 
 /// A request to become a program, or to print something. It is read in place, since it is large.
 #[derive(Clone)]
@@ -108,7 +108,7 @@ impl<'a> Request<'a> {
     /// carried out.
     pub fn read(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
         let first = self.arguments.rest.first().ok_or(Failure::without_errno(Step::NOTHING_GIVEN, 0))?;
-        if matches!(first.to_bytes(), [b'-' | b'/', ..]) {
+        if matches!(first.first(), b'-' | b'/') {
             self.read_options(is_open)?;
         } else {
             self.read_attendant(is_open)?;
@@ -116,11 +116,12 @@ impl<'a> Request<'a> {
         if self.action != Action::Start {
             return Ok(());
         }
-        self.program = self.arguments.rest.first().ok_or(Failure::without_errno(Step::PROGRAM_MISSING, 0))?;
-        match self.program.to_bytes() {
-            [b'/', ..] => Ok(()),
-            _ => Err(Failure::without_errno(Step::PROGRAM_NOT_ABSOLUTE, self.arguments.index)),
+        let program = self.arguments.rest.first().ok_or(Failure::without_errno(Step::PROGRAM_MISSING, 0))?;
+        if program.first() != b'/' {
+            return Err(Failure::without_errno(Step::PROGRAM_NOT_ABSOLUTE, self.arguments.index));
         }
+        self.program = program.as_c_str();
+        Ok(())
     }
 
     /// Reads STATUS_FD and PULSE_FD.
@@ -170,7 +171,7 @@ impl<'a> Request<'a> {
     /// EINVAL for a malformed value, EPERM for KILL and STOP, EBADF for a descriptor that must be open, and those of
     /// [`FdPlan::rename`].
     fn set(&mut self, given: Given<'a>, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Errno> {
-        let mut value = Value::new(given.value.to_bytes());
+        let mut value = Value::new(given.value);
         match given.option {
             options::HELP => self.action = Action::Help,
             options::VERSION => self.action = Action::Version,
@@ -178,11 +179,14 @@ impl<'a> Request<'a> {
             options::SETSID => self.session = true,
             options::NO_NEW_PRIVS => self.no_new_privileges = true,
             options::DIE_WITH_PARENT => self.die_with = Some(value.decimal() as u32),
-            options::FD => {
+            options::FD | options::PULSE => {
                 let target = value.decimal();
-                let separated = value.take(b'=');
-                value.require(separated);
-                let source = value.decimal();
+                let mut source = target;
+                if given.option == options::FD {
+                    let separated = value.take(b'=');
+                    value.require(separated);
+                    source = value.decimal();
+                }
                 value.check(is_open(source));
                 value.check(self.descriptors.rename(target, source));
             }
@@ -190,13 +194,7 @@ impl<'a> Request<'a> {
                 let first = value.decimal();
                 let last = if value.take(b'-') { value.decimal() } else { first };
                 value.require(first <= last);
-                for descriptor in first..last.saturating_add(1) {
-                    let kept = self.descriptors.keep(descriptor);
-                    value.check(kept);
-                    if kept.is_err() {
-                        break;
-                    }
-                }
+                value.check(self.descriptors.keep_all(first, last));
                 if !value.take(b',') {
                     break;
                 }
@@ -205,15 +203,9 @@ impl<'a> Request<'a> {
                 let descriptor = value.decimal();
                 value.check(self.descriptors.close(descriptor));
             }
-            options::PULSE => {
-                let descriptor = value.decimal();
-                value.check(is_open(descriptor));
-                value.check(self.descriptors.keep(descriptor));
-            }
             options::LISTEN_FDS => {
-                let count = value.decimal();
-                value.require((1..=fd_plan::MOST as i32).contains(&count));
-                self.listening = count as u32;
+                self.listening = value.number(10, fd_plan::MOST as u32) as u32;
+                value.require(self.listening != 0);
             }
             options::IGNORE => self.ignored.add_list(&mut value),
             options::BLOCK => self.blocked.add_list(&mut value),
@@ -223,15 +215,11 @@ impl<'a> Request<'a> {
                 self.soft_limit = Some(limit(&mut value));
                 self.hard_limit = if value.take(b':') { Some(limit(&mut value)) } else { None };
             }
-            options::UMASK => {
-                let mask = value.number(8);
-                value.require(mask <= 0o777);
-                self.umask = Some(mask as u32);
-            }
+            options::UMASK => self.umask = Some(value.number(8, 0o777) as u32),
             options::CHDIR => {
-                self.directory = Some(given.value);
+                self.directory = Some(given.value.as_c_str());
                 self.directory_index = self.arguments.index - 1;
-                return Ok(());
+                value.take_until(0);
             }
             options::CTTY => {
                 self.session = true;
@@ -239,9 +227,8 @@ impl<'a> Request<'a> {
             }
             options::OOM_SCORE_ADJ => {
                 value.take(b'-');
-                let score = value.decimal();
-                value.require(score <= 1000);
-                self.oom_score = Some(given.value);
+                value.number(10, 1000);
+                self.oom_score = Some(given.value.as_c_str());
             }
             options::STATUS => {
                 let status = value.decimal();
@@ -249,16 +236,15 @@ impl<'a> Request<'a> {
                 value.check(is_open(status));
                 value.finish()?;
                 self.report = Report::Records(status);
-                return Ok(());
             }
             options::ARGV0 => {
-                self.argv0 = Some(given.value);
-                return Ok(());
+                self.argv0 = Some(given.value.as_c_str());
+                value.take_until(0);
             }
             // The environment is edited when all is read, by whoever has it.
             options::ENV | options::UNSET => {
-                let name = value.take_until(b'=');
-                value.require(!name.is_empty());
+                value.require(!matches!(value.rest.first(), 0 | b'='));
+                value.take_until(b'=');
                 if given.option == options::ENV {
                     let separated = value.take(b'=');
                     value.require(separated);
@@ -280,6 +266,6 @@ fn limit(value: &mut Value) -> u32 {
 }
 
 /// A descriptor's number that is at least `least`.
-fn descriptor_from(least: Descriptor, text: &CStr) -> Option<Descriptor> {
-    decimal(text.to_bytes()).filter(|&descriptor| descriptor >= least)
+fn descriptor_from(least: Descriptor, text: Text) -> Option<Descriptor> {
+    decimal(text).filter(|&descriptor| descriptor >= least)
 }

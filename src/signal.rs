@@ -5,7 +5,7 @@ use core::ops::Range;
 use linux_raw_sys::errno::EPERM;
 use linux_raw_sys::general::{SIGKILL, SIGSTOP};
 
-use crate::options::{Value, decimal};
+use crate::options::Value;
 use crate::sys::Errno;
 use crate::words;
 
@@ -66,14 +66,13 @@ fn number(list: &mut Value) -> u32 {
     if list.take_text(b"RTMAX") {
         return 64 - offset(list, b'-');
     }
-    let name = list.take_until(b',');
-    let place = words::place_of(NAMES, name).map(|place| place as u32 + 1);
-    place.or_else(|| decimal(name).map(|number| number as u32)).unwrap_or(0)
+    match words::take_listed(NAMES, &mut list.rest, b',') {
+        Some(place) => place as u32 + 1,
+        None => list.decimal() as u32,
+    }
 }
 
 /// Takes `sign` and how far from an end of the real-time signals one is, 30 at the most.
 fn offset(list: &mut Value, sign: u8) -> u32 {
-    let offset = if list.take(sign) { list.decimal() } else { 0 };
-    list.require(offset <= 30);
-    offset.min(30) as u32
+    if list.take(sign) { list.number(10, 30) as u32 } else { 0 }
 }

@@ -5,8 +5,8 @@ use core::num::NonZeroU32;
 use crate::sys::{Descriptor, Errno};
 
 /// The one table of steps: number, name, the attendant's code (0 for what its protocol cannot tell), and the message of
-/// a failure, in which `@` stands for the argument whose index is the failure's detail, `%` for the program, `~` for
-/// the directory, `#` for the detail as a number, and `$` for the errno.
+/// a failure, in which `@` stands for the argument whose index is the failure's detail, and `#` for the detail as a
+/// number. The errno, where there is one, follows.
 macro_rules! steps {
     ($($(#[$doc:meta])* $number:literal $name:ident $code:literal $message:literal;)*) => {
         impl Step {
@@ -35,11 +35,11 @@ steps! {
     /// STATUS_FD is not a descriptor from 3 up.
     2 STATUS_NUMBER 0 "not a STATUS_FD or an absolute path: @";
     /// The status descriptor, or standard output, cannot be written to. The detail is the descriptor.
-    3 WRITE 0 "cannot write to descriptor #: $";
+    3 WRITE 0 "cannot write to descriptor #";
     /// PULSE_FD is missing.
     4 PULSE_MISSING 129 "no PULSE_FD";
     /// PULSE_FD is not a descriptor, is the status descriptor, or is not open. The detail is the argument's index.
-    5 PULSE 128 "cannot keep PULSE_FD @: $";
+    5 PULSE 128 "cannot keep PULSE_FD @";
     /// An option that relay does not have. The detail is its index.
     6 UNKNOWN_OPTION 0 "unknown option @, see relay --help";
     /// An option lacks its value.
@@ -48,7 +48,7 @@ steps! {
     8 VALUE_UNEXPECTED 0 "this option takes no value: @";
     /// An option's value is malformed (EINVAL), asks for a descriptor a second time (EEXIST), for one too many (EMFILE),
     /// or for one that is not open (EBADF). The detail is the index of the argument that holds the value.
-    9 VALUE 0 "bad value @: $";
+    9 VALUE 0 "bad value @";
     /// KILL or STOP cannot be ignored or blocked. The detail is the index of the argument that holds the list.
     10 SIGNAL_FIXED 0 "KILL and STOP cannot be ignored or blocked: @";
     /// The status descriptor is also asked for as one of the program's, which would never see it closed.
@@ -58,35 +58,35 @@ steps! {
     /// The program is not an absolute path. The detail is its index.
     13 PROGRAM_NOT_ABSOLUTE 125 "not an absolute path: @";
     /// Marking descriptors close-on-exec.
-    14 DESCRIPTORS 126 "cannot mark descriptors close-on-exec: $";
+    14 DESCRIPTORS 126 "cannot mark descriptors close-on-exec";
     /// Giving a descriptor its number. The detail is that number.
-    15 RENAME 0 "cannot make descriptor #: $";
+    15 RENAME 0 "cannot make descriptor #";
     /// Setting RLIMIT_NOFILE.
-    16 NOFILE 0 "cannot set the limit of descriptors: $";
+    16 NOFILE 0 "cannot set the limit of descriptors";
     /// Beginning a session.
-    17 SESSION 0 "cannot begin a session: $";
+    17 SESSION 0 "cannot begin a session";
     /// Taking a controlling terminal. The detail is its descriptor.
-    18 TERMINAL 0 "cannot take descriptor # for the terminal: $";
+    18 TERMINAL 0 "cannot take descriptor # for the terminal";
     /// Changing the directory. The detail is the index of the argument that names it.
-    19 DIRECTORY 0 "cannot change to directory ~: $";
+    19 DIRECTORY 0 "cannot change to directory @";
     /// The parent has ended, or relay cannot ask to be killed when it does. The detail is the parent.
-    20 PARENT 0 "cannot die with parent #: $";
+    20 PARENT 0 "cannot die with parent #";
     /// Giving up new privileges.
-    21 NEW_PRIVILEGES 0 "cannot give up new privileges: $";
+    21 NEW_PRIVILEGES 0 "cannot give up new privileges";
     /// Writing the out-of-memory score.
-    22 OOM_SCORE 0 "cannot set the out-of-memory score: $";
+    22 OOM_SCORE 0 "cannot set the out-of-memory score";
     /// Disarming the interval timers.
-    23 TIMERS 201 "cannot disarm timers: $";
+    23 TIMERS 201 "cannot disarm timers";
     /// Setting a signal's disposition. The detail is the signal.
-    24 DISPOSITIONS 202 "cannot set signal #: $";
+    24 DISPOSITIONS 202 "cannot set signal #";
     /// Setting the mask of blocked signals.
-    25 MASK 202 "cannot set the signal mask: $";
+    25 MASK 202 "cannot set the signal mask";
     /// Becoming the program. The detail is its index.
-    26 EXEC 127 "cannot start %: $";
+    26 EXEC 127 "cannot start @";
     /// The program is there, but the interpreter that it names is not. The detail is the program's index.
-    27 INTERPRETER 127 "cannot start %: it is there, but not the interpreter that it names (ENOENT)";
+    27 INTERPRETER 127 "cannot start @: it is there, but not the interpreter that it names";
     /// One of the descriptors for listening sockets is not open, or one too many. The detail is the descriptor.
-    28 LISTENING 0 "cannot pass on listening socket #: $";
+    28 LISTENING 0 "cannot pass on listening socket #";
 }
 
 impl Step {

@@ -8,6 +8,7 @@ use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, transmute, zeroed};
 use core::num::NonZeroU32;
+use core::ptr::NonNull;
 
 use linux_raw_sys::general::{
     __kernel_old_timespec, __kernel_sighandler_t, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_OK, F_SETFD, FD_CLOEXEC,
@@ -79,6 +80,74 @@ pub struct Strings<'a> {
     strings: PhantomData<&'a CStr>,
 }
 
+/// A NUL-terminated string, read byte by byte from the left.
+///
+/// One pointer, where a `&CStr` is two words, one of them a length that must be counted first.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    first: NonNull<u8>,
+    string: PhantomData<&'a CStr>,
+}
+
+impl<'a> Text<'a> {
+    /// Takes a string that somebody else has.
+    ///
+    /// # Safety
+    ///
+    /// `first` must point to bytes that end with a NUL and neither change nor go away during `'a`.
+    pub const unsafe fn new(first: *const c_char) -> Self {
+        // SAFETY: what points to bytes is not NULL.
+        Self { first: unsafe { NonNull::new_unchecked(first.cast_mut().cast()) }, string: PhantomData }
+    }
+
+    /// The bytes before the first NUL; nothing where the last one is not a NUL.
+    pub fn within(bytes: &'a [u8]) -> Self {
+        match bytes.last() {
+            // SAFETY: there is a NUL, and the loan lasts for 'a.
+            Some(0) => unsafe { Self::new(bytes.as_ptr().cast()) },
+            _ => c"".into(),
+        }
+    }
+
+    /// The first byte; at the end, the NUL.
+    pub fn first(self) -> u8 {
+        // SAFETY: a text begins no further than its NUL, which is readable too.
+        unsafe { self.first.read() }
+    }
+
+    /// The same string with its length.
+    pub fn as_c_str(self) -> &'a CStr {
+        // SAFETY: made from a string that lasts for 'a, and still ends with that one's NUL.
+        unsafe { CStr::from_ptr(self.as_ptr()) }
+    }
+
+    /// As a C function takes it.
+    pub fn as_ptr(self) -> *const c_char {
+        self.first.as_ptr().cast()
+    }
+}
+
+impl<'a> From<&'a CStr> for Text<'a> {
+    fn from(string: &'a CStr) -> Self {
+        // SAFETY: a string, and the loan lasts for 'a.
+        unsafe { Self::new(string.as_ptr()) }
+    }
+}
+
+impl Iterator for Text<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let first = self.first();
+        if first == 0 {
+            return None;
+        }
+        // SAFETY: this byte is not the NUL, so that stands further on.
+        self.first = unsafe { self.first.add(1) };
+        Some(first)
+    }
+}
+
 impl<'a> Strings<'a> {
     /// Takes a vector that somebody else laid out.
     ///
@@ -91,30 +160,22 @@ impl<'a> Strings<'a> {
     }
 
     /// The first string, where there is one.
-    pub fn first(self) -> Option<&'a CStr> {
-        // SAFETY: a vector has at least its NULL.
-        let first = unsafe { *self.first };
-        // SAFETY: what is not the NULL points to a string that lasts for 'a; see `new`.
-        (!first.is_null()).then(|| unsafe { CStr::from_ptr(first) })
+    pub fn first(self) -> Option<Text<'a>> {
+        // SAFETY: a vector has at least its NULL. What is not the NULL points to a string that lasts for 'a; see `new`.
+        let first = NonNull::new(unsafe { *self.first }.cast_mut())?;
+        Some(Text { first: first.cast(), string: PhantomData })
     }
 }
 
 impl<'a> Iterator for Strings<'a> {
-    type Item = &'a CStr;
+    type Item = Text<'a>;
 
-    fn next(&mut self) -> Option<&'a CStr> {
+    fn next(&mut self) -> Option<Text<'a>> {
         let first = self.first()?;
         // SAFETY: there is a string, so the NULL stands further on: what begins there is a vector too.
         self.first = unsafe { self.first.add(1) };
         Some(first)
     }
-}
-
-/// What follows the first `count` bytes of a string; its end where it has no more than that.
-pub fn after(string: &CStr, count: usize) -> &CStr {
-    let count = count.min(string.count_bytes());
-    // SAFETY: no further than the string's NUL, so what begins there is a string too.
-    unsafe { CStr::from_ptr(string.as_ptr().add(count)) }
 }
 
 /// Replaces this process's program; see execve(2). Returns only where that failed, with the reason.
@@ -189,7 +250,7 @@ pub fn lies_on(descriptor: Descriptor, magic: u32) -> bool {
 /// Visits the names in an open directory until `visit` fails; see getdents64(2).
 pub fn try_for_each_entry(
     directory: Descriptor,
-    mut visit: impl FnMut(&CStr) -> Result<(), Errno>,
+    mut visit: impl FnMut(Text) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     /// Aligned as `struct linux_dirent64` wants to be.
     #[repr(align(8))]
@@ -210,7 +271,7 @@ pub fn try_for_each_entry(
             let name = unsafe {
                 let entry = (&raw const buffer).byte_add(next).cast::<linux_dirent64>();
                 next += usize::from((*entry).d_reclen);
-                CStr::from_ptr((&raw const (*entry).d_name).cast())
+                Text::new((&raw const (*entry).d_name).cast())
             };
             visit(name)?;
         }
@@ -269,7 +330,7 @@ pub fn open(path: &CStr, access: u32) -> Result<Descriptor, Errno> {
 }
 
 /// Reads a symbolic link into `buffer`; nothing where that fails; see readlink(2).
-pub fn read_link<const SIZE: usize>(path: &CStr, buffer: &mut heapless::Vec<u8, SIZE>) {
+pub fn read_link<const SIZE: usize>(path: Text, buffer: &mut heapless::Vec<u8, SIZE>) {
     // SAFETY: the path ends with a NUL. The kernel writes no further than the vector's capacity, and has written as many
     // bytes as it returns.
     unsafe {

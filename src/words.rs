@@ -5,11 +5,34 @@
 
 use linux_raw_sys::errno;
 
-/// The place of `text` in `texts`, where each ends with a NUL.
+use crate::sys::Text;
+
+/// Takes one of the words in `words`, each ended by a NUL, where `text` begins with it and goes on with `end` or not at
+/// all. Returns its place.
 #[inline(never)]
-pub fn place_of(texts: &'static str, text: &[u8]) -> Option<usize> {
-    let mut texts = texts.as_bytes().split(|&byte| byte == 0);
-    texts.position(|listed| !listed.is_empty() && listed.iter().eq(text))
+pub fn take_listed(words: &'static str, text: &mut Text, end: u8) -> Option<usize> {
+    let mut place = 0;
+    let mut rest = Some(*text);
+    for &byte in words.as_bytes() {
+        if byte != 0 {
+            rest = rest.filter(|rest| rest.first() == byte).map(after_first);
+            continue;
+        }
+        match rest {
+            Some(rest) if rest.first() == 0 || rest.first() == end => {
+                *text = rest;
+                return Some(place);
+            }
+            _ => rest = Some(*text),
+        }
+        place += 1;
+    }
+    None
+}
+
+fn after_first(mut text: Text) -> Text {
+    text.next();
+    text
 }
 
 /// The text at `place` in `texts`, where each ends with a NUL; nothing beyond the last one.

@@ -71,7 +71,7 @@ fn mark_listed(plan: &FdPlan) -> Result<(), Errno> {
     let mut lists_itself = false;
     let listed = sys::try_for_each_entry(directory, |name| {
         // Nothing for "." and "..".
-        let Some(descriptor) = decimal(name.to_bytes()) else { return Ok(()) };
+        let Some(descriptor) = decimal(name) else { return Ok(()) };
         lists_itself |= descriptor == directory;
         if plan.keeps(descriptor) { Ok(()) } else { sys::mark_close_on_exec(descriptor) }
     });

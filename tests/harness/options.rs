@@ -89,7 +89,7 @@ fn programs_that_cannot_be_run() {
     }
 }
 
-const INTERPRETER: &str = "it is there, but not the interpreter that it names (ENOENT)";
+const INTERPRETER: &str = "it is there, but not the interpreter that it names: no such file (ENOENT)";
 
 /// The ELF interpreter is told apart too, not only a script's.
 #[test]

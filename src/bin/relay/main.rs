@@ -11,6 +11,7 @@ mod message;
 mod slate;
 mod stack;
 mod start;
+mod texts;
 
 use exec_relay::request::{Action, Request};
 use exec_relay::status::{Failure, exit_status};
@@ -46,13 +47,12 @@ fn attempt(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failur
     let read = request.read(sys::is_open);
     report::handshake(request.report)?;
     read?;
-    let text = match request.action {
-        Action::Start => return start(request, stack),
-        Action::Report => return slate::print(),
-        Action::Help => message::HELP,
-        Action::Version => message::VERSION,
-    };
-    report::tell(1, text)
+    match request.action {
+        Action::Start => start(request, stack),
+        Action::Report => slate::print(),
+        Action::Help => message::print(message::HELP),
+        Action::Version => message::print(message::VERSION),
+    }
 }
 
 /// The steps, in order. A new one is a file in the library's `steps` and a line here.

@@ -14,13 +14,14 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::ptr::{null, swap};
 
 use exec_relay::options::{self, Arguments};
 use exec_relay::request::Request;
-use exec_relay::sys::{self, Strings};
-use exec_relay::words::each_digit;
+use exec_relay::sys::{self, Strings, Text};
+
+use crate::line::numbered;
 
 /// The two vectors on the initial stack.
 pub struct InitialStack {
@@ -55,19 +56,18 @@ impl InitialStack {
         let mut added = 0;
         let mut arguments = Arguments::new(self.arguments());
         while let Ok(Some(given)) = arguments.take_option() {
-            let value = given.value.to_bytes();
             match given.option {
                 // SAFETY: the vector has at least its NULL.
                 options::CLEAR_ENV => unsafe { *self.environment = null() },
-                options::UNSET => self.remove(value),
-                options::ENV => self.add(&mut added, given.value.as_ptr()),
+                options::UNSET => self.remove(given.value),
+                options::ENV => self.add(&mut added, given.value),
                 _ => {}
             }
         }
-        let (count, process) = (variable(b"LISTEN_FDS=", request.listening), variable(b"LISTEN_PID=", sys::process()));
+        let (count, process) = (numbered(b"LISTEN_FDS=", request.listening), numbered(b"LISTEN_PID=", sys::process()));
         if request.listening > 0 {
-            self.add(&mut added, count.as_ptr().cast());
-            self.add(&mut added, process.as_ptr().cast());
+            self.add(&mut added, Text::within(&count));
+            self.add(&mut added, Text::within(&process));
         }
         // SAFETY: the program's arguments begin at `first`; what is before that is relay's own.
         unsafe {
@@ -81,24 +81,22 @@ impl InitialStack {
 
     /// Adds a variable in the place of what has its name. It stands in one of the first slots of relay's own arguments
     /// until the end: each was asked for by an argument that has been read, so there are enough of them.
-    fn add(&mut self, added: &mut usize, variable: *const c_char) {
-        // SAFETY: the variable is a string.
-        let name =
-            unsafe { CStr::from_ptr(variable) }.to_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
-        self.remove(name);
+    fn add(&mut self, added: &mut usize, variable: Text) {
+        self.remove(variable);
         let mut slot = 0;
         // SAFETY: the slots before `added` hold strings, and the one after them has been read.
         unsafe {
-            while slot < *added && !is_named(*self.arguments.add(slot), name) {
+            while slot < *added && !is_named(*self.arguments.add(slot), variable) {
                 slot += 1;
             }
-            *self.arguments.add(slot) = variable;
+            *self.arguments.add(slot) = variable.as_ptr();
         }
         *added = (*added).max(slot + 1);
     }
 
-    /// Removes what was inherited under this name.
-    fn remove(&mut self, name: &[u8]) {
+    /// Removes what was inherited under this name; what follows a `=` in it does not count.
+    #[inline(never)]
+    fn remove(&mut self, name: Text) {
         let (mut from, mut to) = (self.environment, self.environment);
         // SAFETY: `from` stops at the NULL that ends the vector, once that is moved too; `to` never overtakes it.
         unsafe {
@@ -138,27 +136,23 @@ impl InitialStack {
     }
 }
 
-/// A variable that relay itself sets.
-#[inline(never)]
-fn variable(name: &[u8; 11], value: u32) -> heapless::Vec<u8, 24> {
-    let mut variable = heapless::Vec::new();
-    for &byte in name {
-        let _ = variable.push(byte);
-    }
-    each_digit(value, &mut |digit| _ = variable.push(digit));
-    let _ = variable.push(0);
-    variable
-}
-
-/// Whether a variable has this name.
+/// Whether a variable has this name; what follows a `=` in it does not count.
 ///
 /// # Safety
 ///
 /// The variable must be a string.
-unsafe fn is_named(variable: *const c_char, name: &[u8]) -> bool {
+unsafe fn is_named(variable: *const c_char, name: Text) -> bool {
     // SAFETY: the caller's.
-    let mut bytes = unsafe { CStr::from_ptr(variable) }.to_bytes().iter();
-    name.iter().all(|byte| bytes.next() == Some(byte)) && bytes.next() == Some(&b'=')
+    let mut bytes = unsafe { Text::new(variable) };
+    for byte in name {
+        if byte == b'=' {
+            break;
+        }
+        if bytes.next() != Some(byte) {
+            return false;
+        }
+    }
+    bytes.first() == b'='
 }
 
 /// Reverses the slots from `first` to before `end`.
