@@ -101,25 +101,30 @@ impl FdPlan {
         let mut first = 0_u32;
         loop {
             let kept = self.entries.iter().filter(|entry| entry.source == entry.target);
-            match kept.map(|entry| entry.target as u32).filter(|&number| number >= first).min() {
-                None => return visit(first, u32::MAX),
-                Some(number) => {
-                    if first < number {
-                        visit(first, number - 1)?;
-                    }
-                    first = number + 1;
-                }
+            let kept = kept.map(|entry| entry.target as u32).filter(|&number| number >= first);
+            // No descriptor has this number.
+            let next = kept.fold(u32::MAX, u32::min);
+            if next == u32::MAX {
+                return visit(first, next);
             }
+            if first < next {
+                visit(first, next - 1)?;
+            }
+            first = next + 1;
         }
     }
 
     /// What to do next so that each target becomes what its source is, as if all happened at once. Nothing when all is
     /// done.
     pub fn next_move(&self) -> Option<Move> {
-        let is_needed = |number| self.pending().any(|entry| entry.source == number);
-        let free = self.pending().find(|entry| !is_needed(entry.target));
-        let copy = free.map(|entry| Move::Copy { target: entry.target, source: entry.source });
-        copy.or_else(|| self.pending().next().map(|entry| Move::SetAside(entry.target)))
+        let mut next = None;
+        for &Entry { target, source } in self.pending() {
+            if self.pending().all(|entry| entry.source != target) {
+                return Some(Move::Copy { target, source });
+            }
+            next = next.or(Some(Move::SetAside(target)));
+        }
+        next
     }
 
     /// What is still to be moved.

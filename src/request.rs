@@ -106,6 +106,7 @@ impl<'a> Request<'a> {
     ///
     /// The first mistake, or the first descriptor that is not open. Only a request that was read without one may be
     /// carried out.
+    #[inline(never)]
     pub fn read(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
         let first = self.arguments.rest.first().ok_or(Failure::without_errno(Step::NOTHING_GIVEN, 0))?;
         if matches!(first.first(), b'-' | b'/') {

@@ -208,11 +208,15 @@ impl Record {
         Self { magic: Self::MAGIC, step: failure.step().0.into(), errno: failure.errno(), detail: failure.detail }
     }
 
+    /// The four words of the record, each as it is written.
+    pub const fn words(self) -> [[u8; 4]; 4] {
+        [self.magic, self.step.to_ne_bytes(), self.errno.to_ne_bytes(), self.detail.to_ne_bytes()]
+    }
+
     /// The record as it is written.
     pub fn encode(self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
-        let words = [self.magic, self.step.to_ne_bytes(), self.errno.to_ne_bytes(), self.detail.to_ne_bytes()];
-        for (target, byte) in bytes.iter_mut().zip(words.as_flattened()) {
+        for (target, byte) in bytes.iter_mut().zip(self.words().as_flattened()) {
             *target = *byte;
         }
         bytes

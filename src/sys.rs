@@ -102,10 +102,10 @@ impl<'a> Text<'a> {
 
     /// The bytes before the first NUL; nothing where the last one is not a NUL.
     pub fn within(bytes: &'a [u8]) -> Self {
-        match bytes.last() {
+        match bytes {
             // SAFETY: there is a NUL, and the loan lasts for 'a.
-            Some(0) => unsafe { Self::new(bytes.as_ptr().cast()) },
-            _ => c"".into(),
+            [.., 0] => unsafe { Self::new(bytes.as_ptr().cast()) },
+            _ => Self::default(),
         }
     }
 
@@ -131,6 +131,13 @@ impl<'a> From<&'a CStr> for Text<'a> {
     fn from(string: &'a CStr) -> Self {
         // SAFETY: a string, and the loan lasts for 'a.
         unsafe { Self::new(string.as_ptr()) }
+    }
+}
+
+/// The empty one.
+impl Default for Text<'_> {
+    fn default() -> Self {
+        c"".into()
     }
 }
 
@@ -329,13 +336,18 @@ pub fn open(path: &CStr, access: u32) -> Result<Descriptor, Errno> {
     Ok(opened as Descriptor)
 }
 
-/// Reads a symbolic link into `buffer`; nothing where that fails; see readlink(2).
-pub fn read_link<const SIZE: usize>(path: Text, buffer: &mut heapless::Vec<u8, SIZE>) {
-    // SAFETY: the path ends with a NUL. The kernel writes no further than the vector's capacity, and has written as many
-    // bytes as it returns.
+/// Where [`read_link`] puts what it reads, and a NUL.
+pub type LinkBuffer = [MaybeUninit<u8>; 4096 + 1];
+
+/// Reads a symbolic link; the empty text where that fails; see readlink(2).
+pub fn read_link<'a>(path: Text, buffer: &'a mut LinkBuffer) -> Text<'a> {
+    let buffer = buffer.as_mut_ptr().cast::<u8>();
+    // SAFETY: the path ends with a NUL. The kernel writes no further than the buffer but for its last byte, and has
+    // written as many bytes as it returns; what it wrote stays there for 'a.
     unsafe {
-        let length = raw_syscall!(Sysno::readlinkat, AT_FDCWD, path.as_ptr(), buffer.as_mut_ptr(), SIZE);
-        buffer.set_len(returned(length).unwrap_or(0));
+        let length = raw_syscall!(Sysno::readlinkat, AT_FDCWD, path.as_ptr(), buffer, size_of::<LinkBuffer>() - 1);
+        buffer.add(returned(length).unwrap_or(0)).write(0);
+        Text::new(buffer.cast())
     }
 }
 

@@ -37,8 +37,14 @@ fn after_first(mut text: Text) -> Text {
 
 /// The text at `place` in `texts`, where each ends with a NUL; nothing beyond the last one.
 #[inline(never)]
-pub fn text_at(texts: &'static str, place: usize) -> &'static [u8] {
-    texts.as_bytes().split(|&byte| byte == 0).nth(place).unwrap_or_default()
+pub fn text_at(mut texts: &'static [u8], mut place: usize) -> Text<'static> {
+    while place > 0
+        && let Some((&byte, rest)) = texts.split_first()
+    {
+        place -= usize::from(byte == 0);
+        texts = rest;
+    }
+    Text::within(texts)
 }
 
 /// Hands a number's decimal digits to `add`, the highest first.

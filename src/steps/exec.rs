@@ -15,14 +15,15 @@ const BUSY_TRIES: u32 = 24;
 /// Replaces the relay by the program. Returns only where that failed.
 pub fn exec(request: &Request, arguments: Strings, environment: Strings) -> Failure {
     let program = request.program;
-    let mut errno = sys::execve(program, arguments, environment);
-    for milliseconds in 1..=BUSY_TRIES {
-        if !errno.is(ETXTBSY) {
-            break;
+    let mut milliseconds = 0;
+    let errno = loop {
+        let errno = sys::execve(program, arguments, environment);
+        if milliseconds == BUSY_TRIES || !errno.is(ETXTBSY) {
+            break errno;
         }
+        milliseconds += 1;
         sys::pause(milliseconds);
-        errno = sys::execve(program, arguments, environment);
-    }
+    };
     // The kernel says ENOENT too where the program is there, but not the interpreter that it names.
     let there = errno.is(ENOENT) && sys::exists(program);
     Failure::new(if there { Step::INTERPRETER } else { Step::EXEC }, errno, request.arguments.index)

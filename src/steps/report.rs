@@ -17,7 +17,7 @@ pub fn handshake(report: Report) -> Result<(), Failure> {
 /// Tells the launcher that the program is about to be started.
 pub fn ready(report: Report) -> Result<(), Failure> {
     let Report::Records(status) = report else { return Ok(()) };
-    tell(status, &Record::READY.encode())
+    tell(status, Record::READY.words().as_flattened())
 }
 
 /// Writes the record of `failure`. Whether there is a place for records and it took this one.
@@ -27,7 +27,7 @@ pub fn record(report: Report, failure: Failure) -> bool {
         _ if failure.step() == Step::WRITE => false,
         Report::Stderr => false,
         Report::Attendant(status) => write_whole(status, &attendant_record(failure)).is_ok(),
-        Report::Records(status) => write_whole(status, &Record::of(failure).encode()).is_ok(),
+        Report::Records(status) => write_whole(status, Record::of(failure).words().as_flattened()).is_ok(),
     }
 }
 
@@ -42,11 +42,11 @@ pub fn tell(descriptor: Descriptor, bytes: &[u8]) -> Result<(), Failure> {
 pub fn write_whole(descriptor: Descriptor, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         let outcome = match sys::write(descriptor, bytes) {
-            Ok(0) => Err(Errno::new(EIO)),
-            Ok(written) => {
+            Ok(written @ 1..) => {
                 bytes = bytes.get(written..).unwrap_or_default();
                 Ok(())
             }
+            Ok(0) => Err(Errno::new(EIO)),
             Err(errno) if errno.is(EAGAIN) => sys::wait_for(descriptor, POLLOUT),
             Err(errno) => Err(errno),
         };

@@ -1,8 +1,9 @@
 //! One line of text in the making.
 
-use exec_relay::sys::Text;
+use exec_relay::status::Failure;
+use exec_relay::steps::report;
+use exec_relay::sys::{Descriptor, Text};
 use exec_relay::words;
-use heapless::VecView;
 
 use crate::texts;
 
@@ -10,75 +11,76 @@ use crate::texts;
 const LONGEST: usize = 4096 + 256;
 
 /// One line of text. What does not fit is left out.
-pub struct Line(heapless::Vec<u8, { LONGEST + 1 }>);
+pub struct Line<'a> {
+    /// What `#` stands for in a text.
+    number: u32,
+    /// What `@` stands for in a text.
+    subject: Text<'a>,
+    line: heapless::Vec<u8, { LONGEST + 1 }>,
+}
 
-impl Line {
-    /// An empty line.
-    pub fn new() -> Self {
-        Self(heapless::Vec::new())
+impl<'a> Line<'a> {
+    /// An empty line, in which `#` will stand for `number`, and `@` for `subject`.
+    pub fn about(number: u32, subject: Text<'a>) -> Self {
+        Self { number, subject, line: heapless::Vec::new() }
     }
 
-    /// Adds the text at `place` in [`texts`], with `number` for each `#` and `subject` for each `@` in it.
-    pub fn add(&mut self, place: usize, number: u32, subject: Option<Text>) {
-        self.add_packed(texts::at(place), number, subject);
+    /// Adds the text at `place` in [`texts`].
+    #[inline(never)]
+    pub fn add(&mut self, place: usize) {
+        for byte in texts::at(place) {
+            self.add_packed(byte);
+        }
     }
 
-    fn add_packed(&mut self, packed: &[u8], number: u32, subject: Option<Text>) {
-        for &byte in packed {
-            match byte {
-                b'#' => add_number(&mut self.0, number),
-                b'@' => self.add_foreign(subject.into_iter().flatten()),
-                _ => match texts::pair(byte) {
-                    Some(pair) => self.add_packed(pair, number, subject),
-                    None => self.add_byte(byte),
-                },
+    fn add_packed(&mut self, byte: u8) {
+        match texts::pair(byte) {
+            Some(&[left, right]) => {
+                self.add_packed(left);
+                self.add_packed(right);
             }
+            None if byte == b'#' => self.add_number(self.number),
+            None if byte == b'@' => self.add_foreign(self.subject),
+            None => self.add_byte(byte),
         }
     }
 
     /// Adds what somebody else has written. A control character, which could break the line, becomes a question mark.
-    pub fn add_foreign(&mut self, text: impl Iterator<Item = u8>) {
+    #[inline(never)]
+    pub fn add_foreign(&mut self, text: Text) {
         for byte in text {
             self.add_byte(if byte < b' ' { b'?' } else { byte });
         }
     }
 
-    /// Adds a byte.
-    pub fn add_byte(&mut self, byte: u8) {
-        let _ = self.0.push(byte);
-    }
-
     /// Adds a number in decimal.
     pub fn add_number(&mut self, number: u32) {
-        add_number(&mut self.0, number);
+        words::each_digit(number, &mut |digit| self.add_byte(digit));
     }
 
-    /// What is there.
-    pub fn text(&self) -> &[u8] {
-        &self.0
+    /// Adds a byte.
+    #[inline(never)]
+    pub fn add_byte(&mut self, byte: u8) {
+        let _ = self.line.push(byte);
     }
 
-    /// The line with its end.
-    pub fn end(&mut self) -> &[u8] {
-        self.0.truncate(LONGEST);
+    /// Takes away all that was added.
+    pub fn clear(&mut self) {
+        self.line.clear();
+    }
+
+    /// The line as a string of C.
+    #[inline(never)]
+    pub fn as_text(&mut self) -> Text<'_> {
+        self.add_byte(0);
+        Text::within(&self.line)
+    }
+
+    /// Ends the line and writes it to `descriptor`.
+    #[inline(never)]
+    pub fn tell(&mut self, descriptor: Descriptor) -> Result<(), Failure> {
+        self.line.truncate(LONGEST);
         self.add_byte(b'\n');
-        &self.0
+        report::tell(descriptor, &self.line)
     }
-}
-
-/// `name` and a number in decimal: a string of C, as [`Text::within`] takes it.
-#[inline(never)]
-pub fn numbered(name: &[u8], number: u32) -> heapless::Vec<u8, 32> {
-    let mut text = heapless::Vec::new();
-    for &byte in name {
-        let _ = text.push(byte);
-    }
-    add_number(&mut text, number);
-    let _ = text.push(0);
-    text
-}
-
-#[inline(never)]
-fn add_number(text: &mut VecView<u8>, number: u32) {
-    words::each_digit(number, &mut |digit| _ = text.push(digit));
 }

@@ -50,8 +50,8 @@ fn attempt(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failur
     match request.action {
         Action::Start => start(request, stack),
         Action::Report => slate::print(),
-        Action::Help => message::print(message::HELP),
-        Action::Version => message::print(message::VERSION),
+        Action::Help => slate::print_fact(message::HELP, 0),
+        Action::Version => slate::print_fact(message::VERSION, 0),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use exec_relay::request::Request;
 use exec_relay::status::{Failure, Step};
-use exec_relay::steps::report;
 use exec_relay::sys::{Strings, Text};
 use exec_relay::words;
 
@@ -11,8 +10,9 @@ use crate::texts;
 
 /// The texts that are neither a step's nor an errno's, in this order, each ended by a NUL.
 pub const OTHERS: &str = concat!(
-    "relay: \0: \0: errno #\0",
-    concat!("relay ", env!("CARGO_PKG_VERSION"), "\n\0"),
+    "relay: \0: \0: errno \0relay ",
+    env!("CARGO_PKG_VERSION"),
+    "\0",
     "\
 relay [OPTION...] [--] /program [ARG...]
 relay STATUS_FD PULSE_FD /program [ARG...]
@@ -35,8 +35,8 @@ for, default signals, none blocked, no timers. Options, --x VALUE or --x=VALUE:
 --status FD                records instead of messages; give it first
 
 --report prints the slate that relay was started on. Exit status: 125 relay
-failed, 126 cannot run, 127 no program or STATUS_FD, 1 see STATUS_FD.
-\0"
+failed, 126 cannot run, 127 no program or STATUS_FD, 1 see STATUS_FD.\0\
+LISTEN_FDS=#\0LISTEN_PID=#\0"
 );
 
 const PREFIX: usize = texts::OTHERS;
@@ -46,32 +46,32 @@ const UNKNOWN_REASON: usize = texts::OTHERS + 2;
 pub const VERSION: usize = texts::OTHERS + 3;
 /// What `--help` prints.
 pub const HELP: usize = texts::OTHERS + 4;
-
-/// Prints one of the texts on standard output.
-pub fn print(place: usize) -> Result<(), Failure> {
-    let mut text = Line::new();
-    text.add(place, 0, None);
-    report::tell(1, text.text())
-}
+/// The variables that sd_listen_fds(3) reads.
+pub const LISTEN_FDS: usize = texts::OTHERS + 5;
+pub const LISTEN_PID: usize = texts::OTHERS + 6;
 
 /// Writes one line to standard error: which step failed, on what, and why. Where that fails too nobody is left to tell.
+#[inline(never)]
 pub fn tell(failure: Failure, request: &Request, mut arguments: Strings) {
     let subject = match failure.step() {
         Step::EXEC | Step::INTERPRETER => Some(Text::from(request.program)),
         Step::DIRECTORY => request.directory.map(Text::from),
         _ => arguments.nth(failure.detail as usize),
     };
-    let mut line = Line::new();
-    line.add(PREFIX, 0, None);
-    line.add(texts::MESSAGES + usize::from(failure.step().number()), failure.detail, subject);
+    let mut line = Line::about(failure.detail, subject.unwrap_or_default());
+    line.add(PREFIX);
+    line.add(texts::MESSAGES + usize::from(failure.step().number()));
     if failure.errno() != 0 {
         match words::errno_place(failure.errno()) {
             Some(place) => {
-                line.add(REASON, 0, None);
-                line.add(texts::ERRNOS + place, 0, None);
+                line.add(REASON);
+                line.add(texts::ERRNOS + place);
             }
-            None => line.add(UNKNOWN_REASON, failure.errno(), None),
+            None => {
+                line.add(UNKNOWN_REASON);
+                line.add_number(failure.errno());
+            }
         }
     }
-    let _ = report::tell(2, line.end());
+    let _ = line.tell(2);
 }

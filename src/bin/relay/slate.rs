@@ -1,21 +1,26 @@
 //! `--report`: the slate that relay itself was started on, a fact a line.
 
+use core::mem::MaybeUninit;
+
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::{Failure, Step};
-use exec_relay::steps::{descriptors, report};
+use exec_relay::steps::descriptors;
 use exec_relay::sys::{self, Descriptor, Text};
 use exec_relay::words;
 
-use crate::line::{Line, numbered};
+use crate::line::Line;
 use crate::texts;
 
 /// The facts in the order in which they are printed, each ended by a NUL.
 pub const FACTS: &str = "descriptor #: open\0descriptor #: close-on-exec\0ignored:\0blocked:\0pending:\0\
-    nofile soft: #\0nofile hard: #\0process: #\0parent: #\0group: #\0session: #\0";
+    nofile soft: #\0nofile hard: #\0process: #\0parent: #\0group: #\0session: #\0\
+    /proc/self/fd/#\0";
 
 const DESCRIPTOR: usize = texts::FACTS;
 const SIGNALS: usize = DESCRIPTOR + 2;
 const NUMBERS: usize = SIGNALS + 3;
+/// Not a fact, but where one is found.
+const PATH: usize = NUMBERS + 6;
 
 /// Prints it.
 #[inline(never)]
@@ -33,43 +38,49 @@ pub fn print() -> Result<(), Failure> {
             ignored.add(signal);
         }
     }
-    for (place, set) in (SIGNALS..).zip([ignored, sys::blocked(), sys::pending()]) {
-        print_fact(place, 0, set)?;
-    }
-    let (soft, hard) = (limit.rlim_cur as u32, limit.rlim_max as u32);
-    let numbers = [soft, hard, sys::process(), sys::parent(), sys::process_group(), sys::session()];
-    for (place, number) in (NUMBERS..).zip(numbers) {
-        print_fact(place, number, SignalSet::default())?;
-    }
-    Ok(())
+    let facts = [
+        ignored.0,
+        sys::blocked().0,
+        sys::pending().0,
+        limit.rlim_cur,
+        limit.rlim_max,
+        sys::process().into(),
+        sys::parent().into(),
+        sys::process_group().into(),
+        sys::session().into(),
+    ];
+    (SIGNALS..).zip(facts).try_for_each(|(place, fact)| print_fact(place, fact))
 }
 
-/// Prints the fact at `place` with its number and signals.
+/// Prints the text at `place` with its number, or with its set of signals where it is one of those.
 #[inline(never)]
-fn print_fact(place: usize, number: u32, signals: SignalSet) -> Result<(), Failure> {
-    let mut line = Line::new();
-    line.add(place, number, None);
-    for signal in signal::ALL.filter(|&signal| signals.has(signal)) {
+pub fn print_fact(place: usize, fact: u64) -> Result<(), Failure> {
+    let mut line = Line::about(fact as u32, Text::default());
+    line.add(place);
+    for signal in signal::ALL.filter(|&signal| place < NUMBERS && SignalSet(fact).has(signal)) {
         line.add_byte(b' ');
-        match words::text_at(signal::NAMES, signal as usize - 1) {
-            b"" => line.add_number(signal),
-            name => line.add_foreign(name.iter().copied()),
+        let name = words::text_at(signal::NAMES.as_bytes(), signal as usize - 1);
+        if name.first() == 0 {
+            line.add_number(signal);
         }
+        line.add_foreign(name);
     }
-    report::tell(1, line.end())
+    line.tell(1)
 }
 
 /// Says what it is too, where /proc is there.
 #[inline(never)]
 fn print_descriptor(descriptor: Descriptor, flags: u32) -> Result<(), Failure> {
-    let mut line = Line::new();
-    line.add(DESCRIPTOR + flags as usize, descriptor as u32, None);
-    let path = numbered(b"/proc/self/fd/", descriptor as u32);
-    let mut target = heapless::Vec::<u8, 4096>::new();
-    sys::read_link(Text::within(&path), &mut target);
-    if !target.is_empty() {
+    let mut line = Line::about(descriptor as u32, Text::default());
+    line.add(PATH);
+    let mut buffer = [MaybeUninit::uninit(); _];
+    let target = sys::read_link(line.as_text(), &mut buffer);
+
+    line.clear();
+    line.add(DESCRIPTOR + flags as usize);
+    if target.first() != 0 {
         line.add_byte(b' ');
-        line.add_foreign(target.iter().copied());
     }
-    report::tell(1, line.end())
+    line.add_foreign(target);
+    line.tell(1)
 }

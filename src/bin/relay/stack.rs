@@ -21,12 +21,15 @@ use exec_relay::options::{self, Arguments};
 use exec_relay::request::Request;
 use exec_relay::sys::{self, Strings, Text};
 
-use crate::line::numbered;
+use crate::line::Line;
+use crate::message;
 
 /// The two vectors on the initial stack.
 pub struct InitialStack {
     arguments: *mut *const c_char,
     environment: *mut *const c_char,
+    /// How many variables stand in the first slots of the arguments.
+    added: usize,
 }
 
 impl InitialStack {
@@ -39,7 +42,7 @@ impl InitialStack {
         // SAFETY: the picture above is the contract of execve(2), and argc counts the pointers before the first NULL.
         unsafe {
             let arguments = stack_pointer.add(1).cast::<*const c_char>();
-            Self { arguments, environment: arguments.add(*stack_pointer + 1) }
+            Self { arguments, environment: arguments.add(*stack_pointer + 1), added: 0 }
         }
     }
 
@@ -51,47 +54,52 @@ impl InitialStack {
     }
 
     /// Edits both vectors as the request asks, and calls `exec` with those of the program.
+    #[inline(never)]
     pub fn with_vectors<T>(&mut self, request: &Request, exec: impl FnOnce(Strings, Strings) -> T) -> T {
         let first = request.arguments.index as usize;
-        let mut added = 0;
         let mut arguments = Arguments::new(self.arguments());
         while let Ok(Some(given)) = arguments.take_option() {
             match given.option {
                 // SAFETY: the vector has at least its NULL.
                 options::CLEAR_ENV => unsafe { *self.environment = null() },
                 options::UNSET => self.remove(given.value),
-                options::ENV => self.add(&mut added, given.value),
+                options::ENV => self.add(given.value),
                 _ => {}
             }
         }
-        let (count, process) = (numbered(b"LISTEN_FDS=", request.listening), numbered(b"LISTEN_PID=", sys::process()));
+        let mut count = Line::about(request.listening, Text::default());
+        let mut process = Line::about(sys::process(), Text::default());
         if request.listening > 0 {
-            self.add(&mut added, Text::within(&count));
-            self.add(&mut added, Text::within(&process));
+            count.add(message::LISTEN_FDS);
+            process.add(message::LISTEN_PID);
+            self.add(count.as_text());
+            self.add(process.as_text());
         }
         // SAFETY: the program's arguments begin at `first`; what is before that is relay's own.
         unsafe {
             if let Some(name) = request.argv0 {
                 *self.arguments.add(first) = name.as_ptr();
             }
-            self.insert(first, added);
-            exec(Strings::new(self.arguments.add(first - added)), Strings::new(self.environment.sub(added)))
+            self.insert(first);
+            let arguments = Strings::new(self.arguments.add(first).sub(self.added));
+            exec(arguments, Strings::new(self.environment.sub(self.added)))
         }
     }
 
     /// Adds a variable in the place of what has its name. It stands in one of the first slots of relay's own arguments
     /// until the end: each was asked for by an argument that has been read, so there are enough of them.
-    fn add(&mut self, added: &mut usize, variable: Text) {
+    #[inline(never)]
+    fn add(&mut self, variable: Text) {
         self.remove(variable);
         let mut slot = 0;
         // SAFETY: the slots before `added` hold strings, and the one after them has been read.
         unsafe {
-            while slot < *added && !is_named(*self.arguments.add(slot), variable) {
+            while slot < self.added && !is_named(*self.arguments.add(slot), variable) {
                 slot += 1;
             }
             *self.arguments.add(slot) = variable.as_ptr();
         }
-        *added = (*added).max(slot + 1);
+        self.added = self.added.max(slot + 1);
     }
 
     /// Removes what was inherited under this name; what follows a `=` in it does not count.
@@ -116,8 +124,8 @@ impl InitialStack {
     /// # Safety
     ///
     /// `added` must be no more than `first`, which must be no more than argc.
-    unsafe fn insert(&mut self, first: usize, added: usize) {
-        if added == 0 {
+    unsafe fn insert(&mut self, first: usize) {
+        if self.added == 0 {
             return;
         }
         // SAFETY: the slots up to the NULL after the program's arguments, behind which the environment begins.
@@ -131,7 +139,7 @@ impl InitialStack {
             let program = self.arguments.add(first);
             reverse(self.arguments, program);
             reverse(program, end.add(1));
-            reverse(program.sub(added), end.add(1));
+            reverse(program.sub(self.added), end.add(1));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! compiled. A byte from [`FIRST_PAIR`] up stands for its pair, in which there may be such bytes again.
 
 use exec_relay::status::Step;
+use exec_relay::sys::Text;
 use exec_relay::words;
 
 use crate::{message, slate};
@@ -38,8 +39,8 @@ static PACKED: [u8; PACKING.length] = {
 static PAIR: [[u8; 2]; PAIRS] = PACKING.pairs;
 
 /// The text at `place`, packed; nothing beyond the last one.
-pub fn at(place: usize) -> &'static [u8] {
-    PACKED.split(|&byte| byte == 0).nth(place).unwrap_or_default()
+pub fn at(place: usize) -> Text<'static> {
+    words::text_at(&PACKED, place)
 }
 
 /// The two bytes that `byte` stands for, where it is not one of a text's own.
