@@ -132,6 +132,13 @@ impl<'a> Value<'a> {
         is_next
     }
 
+    /// Takes `byte`, which must come next.
+    #[inline(never)]
+    pub fn expect(&mut self, byte: u8) {
+        let is_next = self.take(byte);
+        self.require(is_next);
+    }
+
     /// Takes `text` where that is what comes next.
     #[inline(never)]
     pub fn take_text(&mut self, text: &[u8]) -> bool {
@@ -144,6 +151,7 @@ impl<'a> Value<'a> {
     }
 
     /// Takes what comes before the next `end`, or all.
+    #[inline(never)]
     pub fn take_until(&mut self, end: u8) {
         while self.rest.first() != end && self.rest.next().is_some() {}
     }

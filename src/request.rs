@@ -184,8 +184,7 @@ impl<'a> Request<'a> {
                 let target = value.decimal();
                 let mut source = target;
                 if given.option == options::FD {
-                    let separated = value.take(b'=');
-                    value.require(separated);
+                    value.expect(b'=');
                     source = value.decimal();
                 }
                 value.check(is_open(source));
@@ -235,8 +234,9 @@ impl<'a> Request<'a> {
                 let status = value.decimal();
                 value.require(status >= 3);
                 value.check(is_open(status));
-                value.finish()?;
-                self.report = Report::Records(status);
+                if value.finish().is_ok() {
+                    self.report = Report::Records(status);
+                }
             }
             options::ARGV0 => {
                 self.argv0 = Some(given.value.as_c_str());
@@ -247,8 +247,7 @@ impl<'a> Request<'a> {
                 value.require(!matches!(value.rest.first(), 0 | b'='));
                 value.take_until(b'=');
                 if given.option == options::ENV {
-                    let separated = value.take(b'=');
-                    value.require(separated);
+                    value.expect(b'=');
                     value.take_until(0);
                 }
             }

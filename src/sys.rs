@@ -48,9 +48,10 @@ impl Errno {
     }
 }
 
-/// What a system call returned: the kernel tells errors by the values from -4095 to -1.
+/// What a system call returned, which is an `int` for all that are used here: the kernel tells errors by negative values.
 fn returned(value: usize) -> Result<usize, Errno> {
-    if value > -4096_isize as usize { Err(Errno::new(value.wrapping_neg() as u32)) } else { Ok(value) }
+    let value = value as i32;
+    if value < 0 { Err(Errno::new(value.unsigned_abs())) } else { Ok(value as usize) }
 }
 
 /// The same for a call that returns 0 where it does not fail.
@@ -296,12 +297,11 @@ pub fn readable_now<const WORDS: usize>(wanted: &mut [usize; WORDS]) -> Result<u
     returned(unsafe { raw_syscall!(Sysno::pselect6, count, wanted.as_mut_ptr(), NULL, NULL, &raw const at_once, NULL) })
 }
 
-/// Reads RLIMIT_NOFILE; see prlimit(2).
-pub fn descriptor_limit() -> Result<rlimit64, Errno> {
-    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
+/// Reads RLIMIT_NOFILE into `limit`; see prlimit(2).
+#[inline(never)]
+pub fn descriptor_limit(limit: &mut rlimit64) -> Result<(), Errno> {
     // SAFETY: reads nothing (NULL) and writes one structure.
-    succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, RLIMIT_NOFILE, NULL, &raw mut limit) })?;
-    Ok(limit)
+    succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, RLIMIT_NOFILE, NULL, &raw mut *limit) })
 }
 
 /// Sets RLIMIT_NOFILE; see prlimit(2).
@@ -377,14 +377,19 @@ pub fn set_controlling_terminal(terminal: Descriptor) -> Result<(), Errno> {
 
 /// Has this process killed when the thread that started it ends; see PR_SET_PDEATHSIG(2const).
 pub fn die_with_parent() -> Result<(), Errno> {
-    // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) })
+    set_attribute(PR_SET_PDEATHSIG, SIGKILL)
 }
 
 /// Has execve(2) grant no privileges from now on; see PR_SET_NO_NEW_PRIVS(2const).
 pub fn no_new_privileges() -> Result<(), Errno> {
+    set_attribute(PR_SET_NO_NEW_PRIVS, 1)
+}
+
+/// Sets an attribute of this process to a number; see prctl(2).
+#[inline(never)]
+fn set_attribute(attribute: u32, number: u32) -> Result<(), Errno> {
     // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+    succeeded(unsafe { raw_syscall!(Sysno::prctl, attribute, number, 0, 0, 0) })
 }
 
 /// An identity of this process that cannot fail to be had: `getpid`, `getppid`, ... without arguments.

@@ -37,7 +37,7 @@ fn after_first(mut text: Text) -> Text {
 
 /// The text at `place` in `texts`, where each ends with a NUL; nothing beyond the last one.
 #[inline(never)]
-pub fn text_at(mut texts: &'static [u8], mut place: usize) -> Text<'static> {
+pub fn text_at(mut texts: &[u8], mut place: usize) -> Text<'_> {
     while place > 0
         && let Some((&byte, rest)) = texts.split_first()
     {

@@ -5,7 +5,7 @@
 //! EACCES or whatever else its author chose.
 
 use linux_raw_sys::errno::{EBADF, ENODEV, ERANGE};
-use linux_raw_sys::general::{O_DIRECTORY, PROC_SUPER_MAGIC};
+use linux_raw_sys::general::{O_DIRECTORY, PROC_SUPER_MAGIC, rlimit64};
 
 use crate::fd_plan::{FdPlan, Move};
 use crate::options::decimal;
@@ -106,7 +106,9 @@ pub fn end_of_numbers() -> Result<Descriptor, Errno> {
     if has_small_table() {
         return Ok(SMALL_TABLE);
     }
-    if sys::descriptor_limit()?.rlim_max > MOST_TRIED as u64 {
+    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    sys::descriptor_limit(&mut limit)?;
+    if limit.rlim_max > MOST_TRIED as u64 {
         return Err(Errno::new(ERANGE));
     }
     Ok(MOST_TRIED)

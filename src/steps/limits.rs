@@ -1,5 +1,7 @@
 //! The limit of descriptors.
 
+use linux_raw_sys::general::rlimit64;
+
 use crate::request::{HARD_LIMIT, Request};
 use crate::status::{Failure, Step};
 use crate::sys;
@@ -7,7 +9,8 @@ use crate::sys;
 /// Sets RLIMIT_NOFILE. A soft limit above the hard one becomes the hard one.
 pub fn set(request: &Request) -> Result<(), Failure> {
     let Some(soft) = request.soft_limit else { return Ok(()) };
-    let set = sys::descriptor_limit().and_then(|mut limit| {
+    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let set = sys::descriptor_limit(&mut limit).and_then(|()| {
         if let Some(hard) = request.hard_limit
             && hard != HARD_LIMIT
         {

@@ -21,6 +21,7 @@ pub struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// An empty line, in which `#` will stand for `number`, and `@` for `subject`.
+    #[inline(never)]
     pub fn about(number: u32, subject: Text<'a>) -> Self {
         Self { number, subject, line: heapless::Vec::new() }
     }

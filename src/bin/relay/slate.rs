@@ -7,6 +7,7 @@ use exec_relay::status::{Failure, Step};
 use exec_relay::steps::descriptors;
 use exec_relay::sys::{self, Descriptor, Text};
 use exec_relay::words;
+use linux_raw_sys::general::rlimit64;
 
 use crate::line::Line;
 use crate::texts;
@@ -26,7 +27,8 @@ const PATH: usize = NUMBERS + 6;
 #[inline(never)]
 pub fn print() -> Result<(), Failure> {
     let end = descriptors::end_of_numbers().map_err(|errno| Failure::new(Step::DESCRIPTORS, errno, 0))?;
-    let limit = sys::descriptor_limit().map_err(|errno| Failure::new(Step::NOFILE, errno, 0))?;
+    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    sys::descriptor_limit(&mut limit).map_err(|errno| Failure::new(Step::NOFILE, errno, 0))?;
     for descriptor in 0..end {
         if let Ok(flags) = sys::descriptor_flags(descriptor) {
             print_descriptor(descriptor, flags)?;
