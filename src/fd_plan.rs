@@ -117,19 +117,18 @@ impl FdPlan {
     /// What to do next so that each target becomes what its source is, as if all happened at once. Nothing when all is
     /// done.
     pub fn next_move(&self) -> Option<Move> {
-        let mut next = None;
-        for &Entry { target, source } in self.pending() {
-            if self.pending().all(|entry| entry.source != target) {
+        let mut in_cycle = None;
+        for &Entry { target, source } in &self.entries {
+            if source == target || source == CLOSED {
+                continue;
+            }
+            // What others still need is not written over.
+            if !self.is_source(target) {
                 return Some(Move::Copy { target, source });
             }
-            next = next.or(Some(Move::SetAside(target)));
+            in_cycle = in_cycle.or(Some(target));
         }
-        next
-    }
-
-    /// What is still to be moved.
-    fn pending(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.source != entry.target && entry.source != CLOSED)
+        in_cycle.map(Move::SetAside)
     }
 
     /// Notes that `target` has become what it is to be.

@@ -73,7 +73,7 @@ fn mark_listed(plan: &FdPlan) -> Result<(), Errno> {
         // Nothing for "." and "..".
         let Some(descriptor) = decimal(name) else { return Ok(()) };
         lists_itself |= descriptor == directory;
-        if plan.keeps(descriptor) { Ok(()) } else { sys::mark_close_on_exec(descriptor) }
+        mark(plan, descriptor)
     });
     let believed = lists_itself && sys::lies_on(directory, PROC_SUPER_MAGIC);
     sys::close(directory);
@@ -86,15 +86,18 @@ fn mark_listed(plan: &FdPlan) -> Result<(), Errno> {
 /// is not open at all, and one such on a host's directory is a way out of a container (CVE-2024-21626).
 fn mark_each_number(plan: &FdPlan) -> Result<(), Errno> {
     for descriptor in 3..end_of_numbers()? {
-        if plan.keeps(descriptor) {
-            continue;
-        }
-        match sys::mark_close_on_exec(descriptor) {
+        match mark(plan, descriptor) {
             Err(errno) if !errno.is(EBADF) => return Err(errno),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Marks one descriptor, unless it is kept.
+#[inline(never)]
+fn mark(plan: &FdPlan, descriptor: Descriptor) -> Result<(), Errno> {
+    if plan.keeps(descriptor) { Ok(()) } else { sys::mark_close_on_exec(descriptor) }
 }
 
 /// A number that no open descriptor reaches.
