@@ -85,7 +85,7 @@ fn mark_listed(plan: &FdPlan) -> Result<(), Errno> {
 /// fcntl(2) on each, since the calls that take many at once do not see all: to ppoll(2) a descriptor opened with O_PATH
 /// is not open at all, and one such on a host's directory is a way out of a container (CVE-2024-21626).
 fn mark_each_number(plan: &FdPlan) -> Result<(), Errno> {
-    for descriptor in 3..end_of_numbers()? {
+    for descriptor in 0..end_of_numbers()? {
         match mark(plan, descriptor) {
             Err(errno) if !errno.is(EBADF) => return Err(errno),
             _ => {}
