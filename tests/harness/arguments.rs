@@ -24,7 +24,6 @@ fn a_hundred_thousand_arguments() {
     assert_eq!(outcome.slate().arguments[1..], arguments);
 }
 
-/// What the kernel itself refuses to relay is no concern of relay's; what it refuses the program is.
 #[test]
 fn an_empty_environment() {
     assert_eq!(Host::new([probe()]).run().slate().environment, [""; 0]);

@@ -6,7 +6,7 @@ use std::process::Command;
 use seccompiler::BpfProgram;
 use tempfile::TempDir;
 
-use crate::host::{Host, MOST_DESCRIPTORS, path_only, probe, relay};
+use crate::host::{Host, MOST_DESCRIPTORS, output, path_only, probe, relay};
 use crate::sandbox;
 
 /// Low ones, those around the size of a word, one above the usual limit, and the highest that there can be.
@@ -239,7 +239,7 @@ fn strace(injections: &[&str], arguments: &[&str]) -> std::process::Output {
     command.args(["-qq", "-o", "/dev/null"]);
     command.args(injections.iter().map(|injection| format!("--inject={injection}")));
     command.arg(relay()).args(arguments);
-    command.output().expect("strace, which these tests need")
+    output(&mut command)
 }
 
 const NO_CLOSE_RANGE: &str = "close_range:error=ENOSYS";
@@ -251,9 +251,9 @@ const NO_TABLE_END: &str = "pselect6:error=EPERM";
 fn a_hard_limit_too_high_to_sweep() {
     // struct rlimit64: soft 1024, hard 2^30.
     let limit = "prlimit64:poke_exit=@arg4=00040000000000000000004000000000";
-    let output = strace(&[NO_CLOSE_RANGE, NO_PROC, NO_TABLE_END, limit], &["/bin/true"]);
-    assert_eq!(output.status.code(), Some(125));
-    let message = String::from_utf8_lossy(&output.stderr);
+    let outcome = strace(&[NO_CLOSE_RANGE, NO_PROC, NO_TABLE_END, limit], &["/bin/true"]);
+    assert_eq!(outcome.status.code(), Some(125));
+    let message = String::from_utf8_lossy(&outcome.stderr);
     assert_eq!(message, "relay: cannot mark descriptors close-on-exec: limit too high (ERANGE)\n");
 }
 
@@ -263,10 +263,10 @@ fn a_slate_that_cannot_be_cleaned() {
     for (last, errno) in
         [("prlimit64:error=EPERM", "not permitted (EPERM)"), ("fcntl:error=EACCES", "permission denied (EACCES)")]
     {
-        let output = strace(&[NO_CLOSE_RANGE, NO_PROC, NO_TABLE_END, last], &["/bin/echo", "started"]);
-        assert_eq!(output.status.code(), Some(125));
-        assert_eq!(output.stdout, b"");
-        let message = String::from_utf8_lossy(&output.stderr);
+        let outcome = strace(&[NO_CLOSE_RANGE, NO_PROC, NO_TABLE_END, last], &["/bin/echo", "started"]);
+        assert_eq!(outcome.status.code(), Some(125));
+        assert_eq!(outcome.stdout, b"");
+        let message = String::from_utf8_lossy(&outcome.stderr);
         assert_eq!(message, format!("relay: cannot mark descriptors close-on-exec: {errno}\n"));
     }
 }
@@ -275,7 +275,7 @@ fn a_slate_that_cannot_be_cleaned() {
 fn an_unreadable_proc_is_not_believed() {
     for failure in ["getdents64:error=EACCES", "getdents64:retval=0", "fstatfs:error=EPERM", "fcntl:error=EPERM:when=1"]
     {
-        let output = strace(&[NO_CLOSE_RANGE, failure], &["/bin/echo", "started"]);
-        assert_eq!(output.stdout, b"started\n", "{failure}: the next way is taken");
+        let outcome = strace(&[NO_CLOSE_RANGE, failure], &["/bin/echo", "started"]);
+        assert_eq!(outcome.stdout, b"started\n", "{failure}: the next way is taken");
     }
 }

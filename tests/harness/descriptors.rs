@@ -11,7 +11,7 @@ use exec_relay::fd_plan::MOST;
 use proptest::prelude::*;
 use tempfile::{TempDir, tempfile};
 
-use crate::host::{Host, Outcome, path_only, probe};
+use crate::host::{Host, Outcome, output, path_only, probe};
 use crate::sandbox;
 
 /// A file's device and inode.
@@ -284,7 +284,7 @@ fn sd_listen_fds() {
     let directory = TempDir::new().expect("a directory");
     let program = directory.path().join("sd_listen_fds");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/sd_listen_fds.c");
-    let compiled = Command::new("cc").arg("-o").arg(&program).args([source, "-lsystemd"]).output().expect("cc");
+    let compiled = output(Command::new("cc").arg("-o").arg(&program).args([source, "-lsystemd"]));
     assert!(compiled.status.success(), "libsystemd-dev is needed: {}", String::from_utf8_lossy(&compiled.stderr));
     let socket = || std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a listening socket");
     let program = program.to_str().expect("UTF-8");

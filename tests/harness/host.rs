@@ -9,7 +9,8 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -29,6 +30,30 @@ pub fn probe() -> PathBuf {
 
 /// The hard limit of descriptors that a dirty host has at the most, so that the probe sees each of them.
 pub const MOST_DESCRIPTORS: u64 = 20_000;
+
+/// Held shared while a child is between fork and exec, in which it has copies of all that the other tests have open.
+///
+/// Who needs a descriptor to be really closed, that of a file which is to be executed or of a pipe's only reader, closes
+/// it by [`alone`].
+static FORKS: RwLock<()> = RwLock::new(());
+
+/// Does something while no child of this process has copies of its descriptors.
+pub fn alone<T>(action: impl FnOnce() -> T) -> T {
+    let _exclusive = FORKS.write().unwrap_or_else(PoisonError::into_inner);
+    action()
+}
+
+/// Starts a command.
+pub fn spawn(command: &mut Command) -> Child {
+    let _shared = FORKS.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap_or_else(|error| panic!("{error}: these tests need {command:?}"))
+}
+
+/// Runs a command and returns what it printed.
+pub fn output(command: &mut Command) -> Output {
+    let child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    child.wait_with_output().expect("what the command printed")
+}
 
 type Action = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 
@@ -178,6 +203,7 @@ impl Host {
     /// Makes `directory` the root, in a user namespace of its own where that needs the right to.
     pub fn root(self, directory: &Path) -> Self {
         let directory = c_string(directory.as_os_str());
+        // Without user namespaces an unprivileged user cannot run these tests.
         // SAFETY: touches no memory and cannot fail.
         let needs_namespace = unsafe { libc::geteuid() } != 0;
         self.action(move || {
@@ -223,7 +249,7 @@ impl Host {
                 Err(io::Error::last_os_error())
             });
         }
-        let child = command.spawn().expect("a host");
+        let child = spawn(&mut command);
         drop(given);
         // The strings must outlive the fork.
         drop((arguments, environment));
@@ -232,7 +258,7 @@ impl Host {
 
     /// Starts relay after the status pipe's reader has gone.
     pub fn spawn_unread(mut self) -> Running {
-        self.status = None;
+        alone(|| self.status = None);
         self.spawn()
     }
 
@@ -241,13 +267,19 @@ impl Host {
     }
 }
 
-/// Waits until the process is inside the system call, as /proc/PID/syscall tells.
-pub fn wait_until_in_call(pid: u32, call: i64) {
+/// Waits until the process is inside the system call, as /proc/PID/syscall tells. Whether it was seen there: it may have
+/// ended, or be running something else by then.
+#[must_use]
+pub fn wait_until_in_call(pid: u32, call: i64) -> bool {
     let inside = format!("{call} ");
     for _ in 0..10_000 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if !stat.contains(" (relay) ") || stat.contains(" (relay) Z ") {
+            return false;
+        }
         let current = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
         if current.starts_with(&inside) {
-            return;
+            return true;
         }
         thread::sleep(Duration::from_millis(1));
     }

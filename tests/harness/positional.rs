@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::host::{Host, Outcome, probe, relay, set_nonblocking, socket_pair, wait_until_in_call};
+use crate::host::{Host, Outcome, alone, output, probe, relay, set_nonblocking, socket_pair, wait_until_in_call};
 use crate::sandbox::{self, script};
 
 const HANDSHAKE: [u8; 4] = 9_i32.to_ne_bytes();
@@ -248,7 +248,7 @@ fn a_status_reader_that_has_gone() {
 #[test]
 fn a_status_reader_that_has_gone_from_a_socket() {
     let (ours, theirs) = socket_pair();
-    drop(ours);
+    alone(|| drop(ours));
     let host = Host::new(["9", "10", "/bin/echo", "started"]).descriptor(9, theirs).open(10);
     let outcome = host.ignored([libc::SIGPIPE as usize]).run();
     assert_eq!(outcome.status.code(), Some(127));
@@ -278,7 +278,7 @@ fn a_status_pipe_that_is_full() {
         }
     }
     let running = Host::new(["9", "10", "/no/such"]).descriptor(9, writer).open(10).spawn();
-    wait_until_in_call(running.child.id(), libc::SYS_ppoll);
+    assert!(wait_until_in_call(running.child.id(), libc::SYS_ppoll));
     let mut received = Vec::new();
     reader.read_to_end(&mut received).expect("the pipe");
     let outcome = running.finish();
@@ -295,8 +295,8 @@ fn a_status_pipe_that_is_full_and_then_abandoned() {
         while writer.write(&vec![b'x'; chunk]).is_ok() {}
     }
     let running = Host::new(["9", "10", "/bin/echo", "started"]).descriptor(9, writer).open(10).spawn();
-    wait_until_in_call(running.child.id(), libc::SYS_ppoll);
-    drop(reader);
+    assert!(wait_until_in_call(running.child.id(), libc::SYS_ppoll));
+    alone(|| drop(reader));
     let outcome = running.finish();
     assert_eq!(outcome.status.signal(), Some(libc::SIGPIPE));
     assert_eq!(outcome.stdout, HANDSHAKE);
@@ -315,9 +315,9 @@ fn interrupted_and_short_writes() {
         let mut command = Command::new("bash");
         command.args(["-c", &script, "bash", "strace", "-qq", "-o", "/dev/null", "--inject", injection]);
         command.arg(relay()).args(["9", "10", "/bin/true"]);
-        let output = command.output().expect("bash and strace, which these tests need");
-        assert!(output.status.success(), "{output:?}");
-        let mut told = output.stdout;
+        let outcome = output(&mut command);
+        assert!(outcome.status.success(), "{outcome:?}");
+        let mut told = outcome.stdout;
         File::open(file.path()).expect("the file").read_to_end(&mut told).expect("the status");
         assert_eq!(told, expected, "{injection}");
     }

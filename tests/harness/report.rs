@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::{Host, path_only};
+use crate::host::{Host, output, path_only};
 use crate::sandbox;
 
 /// The facts by their names.
@@ -70,12 +70,9 @@ fn in_an_image_that_holds_nothing_else() {
 fn a_signal_that_is_pending() {
     // A blocked signal that is sent stays pending across execve: env(1) blocks it, and the shell sends it to itself.
     let relay = crate::host::relay();
-    let output = std::process::Command::new("env")
-        .args(["--block-signal=USR1", "sh", "-c", "kill -USR1 $$; exec \"$0\" --report"])
-        .arg(relay)
-        .output()
-        .expect("env");
-    let facts = facts(&output.stdout);
+    let mut command = std::process::Command::new("env");
+    command.args(["--block-signal=USR1", "sh", "-c", "kill -USR1 $$; exec \"$0\" --report"]).arg(relay);
+    let facts = facts(&output(&mut command).stdout);
     assert_eq!((facts["pending"].as_str(), facts["blocked"].as_str()), ("USR1", "USR1"));
 }
 

@@ -10,7 +10,7 @@ use seccompiler::{
 };
 use tempfile::TempDir;
 
-use crate::host::{probe, relay};
+use crate::host::{alone, probe, relay};
 
 /// A filter that answers `errno` to each of `calls`.
 pub fn refuse(calls: &[i64], errno: i32) -> BpfProgram {
@@ -36,7 +36,9 @@ fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> BpfProgram {
 pub fn bare_root() -> TempDir {
     let root = TempDir::new().expect("a directory");
     for (program, name) in [(relay(), "relay"), (probe(), "probe")] {
-        fs::copy(&program, root.path().join(name)).unwrap_or_else(|error| panic!("{program:?}: {error}"));
+        // Alone: a file that a child has a copy of the writer of cannot be executed.
+        let copied = alone(|| fs::copy(&program, root.path().join(name)));
+        copied.unwrap_or_else(|error| panic!("{program:?}: {error}"));
     }
     root
 }
@@ -48,11 +50,11 @@ pub fn root_with_false_proc() -> TempDir {
     root
 }
 
-/// Files that a test removes again.
+/// An executable file, or one that is not, by its mode. Returns its path.
 pub fn script(directory: &Path, name: &str, text: &str, mode: u32) -> String {
     use std::os::unix::fs::PermissionsExt;
     let path = directory.join(name);
-    fs::write(&path, text).expect("a script");
+    alone(|| fs::write(&path, text)).expect("a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
     path.to_str().expect("UTF-8").to_owned()
 }
