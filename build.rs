@@ -8,13 +8,14 @@ use std::env;
 fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let release = env::var("PROFILE").as_deref() == Ok("release");
-    let script = format!("-Wl,-T,{root}/linker/relay.ld");
+    let script = format!("{root}/linker/relay.ld");
 
     let program = [
         // No C library and none of its start files.
         "-nostartfiles",
         "-nostdlib",
-        // The script alone decides what the file looks like.
+        // The script alone decides what the file looks like. Not by -Wl, which would split a path at its commas.
+        "-T",
         &script,
         // Loads with pages of up to 64 KiB.
         "-Wl,-z,max-page-size=65536",

@@ -13,6 +13,8 @@ struct Entry {
     target: Descriptor,
     /// The descriptor that it is now: the same one where it is kept, [`CLOSED`] where it is to be closed.
     source: Descriptor,
+    /// Not so for 0, 1 and 2 as long as they only stay because nobody asked for anything else.
+    asked_for: bool,
 }
 
 /// The source of what is to be closed.
@@ -21,8 +23,9 @@ const CLOSED: Descriptor = -1;
 /// The descriptors that the program starts with. All others are closed.
 #[derive(Clone, Debug)]
 pub struct FdPlan {
-    /// None has the target of another. The first three are 0, 1 and 2, which stay unless they are asked for otherwise.
-    entries: heapless::Vec<Entry, { 3 + MOST }>,
+    /// None has the target of another. The first three are 0, 1 and 2, which stay unless they are asked for otherwise, and
+    /// there is room for the status descriptor.
+    entries: heapless::Vec<Entry, { 3 + MOST + 1 }>,
 }
 
 /// The next thing to do to a process's descriptors.
@@ -42,7 +45,7 @@ pub enum Move {
 
 impl Default for FdPlan {
     fn default() -> Self {
-        let kept = |number| Entry { target: number, source: number };
+        let kept = |number| Entry { target: number, source: number, asked_for: false };
         Self { entries: heapless::Vec::from_array([kept(0), kept(1), kept(2)]) }
     }
 }
@@ -54,20 +57,26 @@ impl FdPlan {
     ///
     /// EEXIST where `target` is asked for already, unless it is kept both times; EMFILE where a plan cannot hold so many.
     pub fn rename(&mut self, target: Descriptor, source: Descriptor) -> Result<(), Errno> {
-        let asked = Entry { target, source };
+        let asked = Entry { target, source, asked_for: true };
+        let is_full = self.entries.len() == 3 + MOST;
         match self.entries.iter_mut().find(|entry| entry.target == target) {
-            None => self.entries.push(asked).map_err(|_| Errno::new(EMFILE)),
-            Some(entry) if entry.source != target || source != target && target > 2 => Err(Errno::new(EEXIST)),
-            Some(entry) => {
-                *entry = asked;
-                Ok(())
-            }
+            None if is_full => return Err(Errno::new(EMFILE)),
+            None => _ = self.entries.push(asked),
+            Some(entry) if !entry.asked_for => *entry = asked,
+            Some(entry) if entry.source == target && source == target => {}
+            Some(_) => return Err(Errno::new(EEXIST)),
         }
+        Ok(())
     }
 
     /// Asks for `descriptor` to stay as it is. Errors are those of [`Self::rename`].
     pub fn keep(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
         self.rename(descriptor, descriptor)
+    }
+
+    /// Keeps the status descriptor, for which nobody asked and for which there is always room.
+    pub fn keep_status(&mut self, descriptor: Descriptor) {
+        let _ = self.entries.push(Entry { target: descriptor, source: descriptor, asked_for: false });
     }
 
     /// Asks for all from `first` to `last` to stay as they are. Errors are those of [`Self::rename`].
@@ -85,9 +94,14 @@ impl FdPlan {
         self.entries.iter().any(|entry| entry.target == descriptor && entry.source == descriptor)
     }
 
-    /// Whether `descriptor` will be something else for the program than it is now.
+    /// Whether anything was asked for the program's `descriptor`, or it stays because nothing was.
     pub fn is_target(&self, descriptor: Descriptor) -> bool {
         self.entries.iter().any(|entry| entry.target == descriptor)
+    }
+
+    /// Whether the program's `descriptor` is to be what another one is now.
+    pub fn is_renamed(&self, descriptor: Descriptor) -> bool {
+        self.pending().any(|entry| entry.target == descriptor)
     }
 
     /// Whether the program has what `descriptor` is now, under whatever number.
@@ -118,10 +132,7 @@ impl FdPlan {
     /// done.
     pub fn next_move(&self) -> Option<Move> {
         let mut in_cycle = None;
-        for &Entry { target, source } in &self.entries {
-            if source == target || source == CLOSED {
-                continue;
-            }
+        for &Entry { target, source, .. } in self.pending() {
             // What others still need is not written over.
             if !self.is_source(target) {
                 return Some(Move::Copy { target, source });
@@ -129,6 +140,11 @@ impl FdPlan {
             in_cycle = in_cycle.or(Some(target));
         }
         in_cycle.map(Move::SetAside)
+    }
+
+    /// What is still to be renamed.
+    fn pending(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.source != entry.target && entry.source != CLOSED)
     }
 
     /// Notes that `target` has become what it is to be.

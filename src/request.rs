@@ -5,7 +5,7 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::errno::{EINVAL, EPERM};
+use linux_raw_sys::errno::{EINVAL, EOPNOTSUPP};
 
 use crate::fd_plan::{self, FdPlan};
 use crate::options::{self, Arguments, Given, Value, decimal};
@@ -142,9 +142,9 @@ impl<'a> Request<'a> {
     /// Reads the options.
     fn read_options(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
         while let Some(given) = self.arguments.take_option()? {
-            self.set(given, &is_open).map_err(|errno| {
-                let step = if errno.is(EPERM) { Step::SIGNAL_FIXED } else { Step::VALUE };
-                Failure::new(step, errno, self.arguments.index - 1)
+            self.set(given, &is_open).map_err(|errno| match errno.number().get() {
+                EOPNOTSUPP => self.arguments.mistake(Step::SIGNAL_FIXED),
+                _ => Failure::new(Step::VALUE, errno, self.arguments.index - 1),
             })?;
             // What prints something looks at nothing that follows, as in other programs.
             if self.action != Action::Start {
@@ -152,7 +152,7 @@ impl<'a> Request<'a> {
             }
         }
         for socket in 3..3 + self.listening as Descriptor {
-            if !self.descriptors.is_target(socket) {
+            if !self.descriptors.is_renamed(socket) {
                 let kept = is_open(socket).and_then(|()| self.descriptors.keep(socket));
                 kept.map_err(|errno| Failure::new(Step::LISTENING, errno, socket as u32))?;
             }
@@ -169,7 +169,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     ///
-    /// EINVAL for a malformed value, EPERM for KILL and STOP, EBADF for a descriptor that must be open, and those of
+    /// EINVAL for a malformed value, EOPNOTSUPP for KILL and STOP, EBADF for a descriptor that must be open, and those of
     /// [`FdPlan::rename`].
     fn set(&mut self, given: Given<'a>, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Errno> {
         let mut value = Value::new(given.value);

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use linux_raw_sys::errno::EPERM;
-use linux_raw_sys::general::{SIGKILL, SIGSTOP};
+use linux_raw_sys::errno::EOPNOTSUPP;
+use linux_raw_sys::general::{SIGIO, SIGKILL, SIGSTOP};
 
 use crate::options::Value;
 use crate::sys::Errno;
@@ -29,14 +29,15 @@ impl SignalSet {
         self.0.wrapping_shr(signal.wrapping_sub(1)) & 1 != 0
     }
 
-    /// Adds the signals of a list, `TERM,SIGINT,RTMIN+2,15`. EPERM for KILL and STOP, which nobody can ignore or block.
+    /// Adds the signals of a list, `TERM,SIGINT,RTMIN+2,15`. EOPNOTSUPP for KILL and STOP, which nobody can ignore or
+    /// block.
     #[inline(never)]
     pub fn add_list(&mut self, list: &mut Value) {
         loop {
             let signal = number(list);
             list.require(ALL.contains(&signal));
             if !can_be_changed(signal) {
-                list.check(Err(Errno::new(EPERM)));
+                list.check(Err(Errno::new(EOPNOTSUPP)));
             }
             self.add(signal);
             if !list.take(b',') {
@@ -56,8 +57,8 @@ pub const fn can_be_changed(signal: u32) -> bool {
     signal != SIGKILL && signal != SIGSTOP
 }
 
-/// Takes a signal by its name, with or without SIG, or by its number, as kill(1) has them; 0 where it is none. RTMIN is
-/// 34, since C libraries keep 32 and 33 for themselves.
+/// Takes a signal by its name, with or without SIG, or by its number, as kill(1) has them; 0 where it is none. 29 is
+/// IO to some and POLL to others. RTMIN is 34, since C libraries keep 32 and 33 for themselves.
 fn number(list: &mut Value) -> u32 {
     list.take_text(b"SIG");
     if list.take_text(b"RTMIN") {
@@ -65,6 +66,9 @@ fn number(list: &mut Value) -> u32 {
     }
     if list.take_text(b"RTMAX") {
         return 64 - offset(list, b'-');
+    }
+    if list.take_text(b"POLL") {
+        return SIGIO;
     }
     match words::take_listed(NAMES, &mut list.rest, b',') {
         Some(place) => place as u32 + 1,

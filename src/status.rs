@@ -87,6 +87,8 @@ steps! {
     27 INTERPRETER 127 "cannot start @: it is there, but not the interpreter that it names";
     /// One of the descriptors for listening sockets is not open, or one too many. The detail is the descriptor.
     28 LISTENING 0 "cannot pass on listening socket #";
+    /// Finding what is to be reported.
+    29 SLATE 0 "cannot find out the whole slate";
 }
 
 impl Step {

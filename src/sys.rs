@@ -10,6 +10,7 @@ use core::mem::{MaybeUninit, transmute, zeroed};
 use core::num::NonZeroU32;
 use core::ptr::NonNull;
 
+use linux_raw_sys::errno::EBADF;
 use linux_raw_sys::general::{
     __kernel_old_timespec, __kernel_sighandler_t, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_OK, F_SETFD, FD_CLOEXEC,
     O_CLOEXEC, RLIMIT_NOFILE, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction, linux_dirent64, pollfd, rlimit64,
@@ -54,12 +55,9 @@ fn returned(value: usize) -> Result<usize, Errno> {
     if value < 0 { Err(Errno::new(value.unsigned_abs())) } else { Ok(value as usize) }
 }
 
-/// The same for a call that returns 0 where it does not fail.
+/// The same for a call whose value says no more than that it did not fail.
 fn succeeded(value: usize) -> Result<(), Errno> {
-    match NonZeroU32::new((value as u32).wrapping_neg()) {
-        Some(number) => Err(Errno(number)),
-        None => Ok(()),
-    }
+    returned(value).map(drop)
 }
 
 /// The size of the kernel's signal set in bytes: 64 signals on every architecture that relay supports.
@@ -211,7 +209,7 @@ pub fn write(descriptor: Descriptor, bytes: &[u8]) -> Result<usize, Errno> {
 pub fn wait_for(descriptor: Descriptor, events: u32) -> Result<(), Errno> {
     let mut entry = pollfd { fd: descriptor, events: events as i16, revents: 0 };
     // SAFETY: one entry, writable; no timeout and no mask are NULL.
-    returned(unsafe { raw_syscall!(Sysno::ppoll, &raw mut entry, 1, NULL, NULL, SIGNAL_SET_SIZE) }).map(drop)
+    succeeded(unsafe { raw_syscall!(Sysno::ppoll, &raw mut entry, 1, NULL, NULL, SIGNAL_SET_SIZE) })
 }
 
 /// The flags of `descriptor`, 0 or FD_CLOEXEC; EBADF where it is not open. Sees descriptors opened with O_PATH too.
@@ -239,10 +237,19 @@ pub fn mark_range_close_on_exec(first: u32, last: u32) -> Result<(), Errno> {
     succeeded(unsafe { raw_syscall!(Sysno::close_range, first, last, CLOSE_RANGE_CLOEXEC) })
 }
 
-/// Closes `descriptor`, which is closed then even where close(2) fails.
-pub fn close(descriptor: Descriptor) {
+/// Closes every open descriptor from `first` to `last`; see close_range(2). Since Linux 5.9.
+pub fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     // SAFETY: touches no memory.
-    unsafe { raw_syscall!(Sysno::close, descriptor) };
+    succeeded(unsafe { raw_syscall!(Sysno::close_range, first, last, 0) })
+}
+
+/// Closes `descriptor`; EBADF where it is not open. It is closed then whatever else close(2) says.
+pub fn close(descriptor: Descriptor) -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    match succeeded(unsafe { raw_syscall!(Sysno::close, descriptor) }) {
+        Err(errno) if errno.is(EBADF) => Err(errno),
+        _ => Ok(()),
+    }
 }
 
 /// Whether `descriptor` lies on a file system of the kind `magic`; see fstatfs(2).
@@ -313,7 +320,7 @@ pub fn set_descriptor_limit(limit: &rlimit64) -> Result<(), Errno> {
 /// Makes `target` a copy of `source`, not close-on-exec; see dup(2).
 pub fn copy_to(source: Descriptor, target: Descriptor) -> Result<(), Errno> {
     // SAFETY: touches no memory.
-    returned(unsafe { raw_syscall!(Sysno::dup3, source, target, 0) }).map(drop)
+    succeeded(unsafe { raw_syscall!(Sysno::dup3, source, target, 0) })
 }
 
 /// Copies `source` to the lowest free number from `least` up, close-on-exec; see fcntl(2).
@@ -366,7 +373,7 @@ pub fn set_umask(mask: u32) {
 /// Begins a session; see setsid(2).
 pub fn new_session() -> Result<(), Errno> {
     // SAFETY: touches no memory.
-    returned(unsafe { raw_syscall!(Sysno::setsid) }).map(drop)
+    succeeded(unsafe { raw_syscall!(Sysno::setsid) })
 }
 
 /// Makes `terminal` the controlling terminal of this process's session; see ioctl_tty(2).
@@ -446,12 +453,12 @@ pub fn set_disposition(signal: u32, ignored: bool) -> Result<(), Errno> {
 }
 
 /// Whether a signal is ignored; see rt_sigaction(2).
-pub fn is_ignored(signal: u32) -> bool {
+pub fn is_ignored(signal: u32) -> Result<bool, Errno> {
     let mut action = MaybeUninit::<kernel_sigaction>::uninit();
-    // SAFETY: writes one structure, whose first word is SIG_IGN, where it does not fail, and reads nothing (NULL).
+    // SAFETY: reads nothing (NULL) and writes one structure, whose first word is SIG_IGN or the handler's address.
     unsafe {
-        succeeded(raw_syscall!(Sysno::rt_sigaction, signal, NULL, action.as_mut_ptr(), SIGNAL_SET_SIZE)).is_ok()
-            && action.as_ptr().cast::<usize>().read() == SIG_IGN
+        succeeded(raw_syscall!(Sysno::rt_sigaction, signal, NULL, action.as_mut_ptr(), SIGNAL_SET_SIZE))?;
+        Ok(action.as_ptr().cast::<usize>().read() == SIG_IGN)
     }
 }
 
@@ -462,17 +469,17 @@ pub fn set_blocked(mask: SignalSet) -> Result<(), Errno> {
 }
 
 /// The blocked mask; see rt_sigprocmask(2).
-pub fn blocked() -> SignalSet {
+pub fn blocked() -> Result<SignalSet, Errno> {
     let mut mask = SignalSet::default();
     // SAFETY: reads nothing (NULL) and writes one mask.
-    unsafe { raw_syscall!(Sysno::rt_sigprocmask, SIG_SETMASK, NULL, &raw mut mask.0, SIGNAL_SET_SIZE) };
-    mask
+    succeeded(unsafe { raw_syscall!(Sysno::rt_sigprocmask, SIG_SETMASK, NULL, &raw mut mask.0, SIGNAL_SET_SIZE) })?;
+    Ok(mask)
 }
 
 /// The signals that wait to be delivered to this process; see rt_sigpending(2).
-pub fn pending() -> SignalSet {
+pub fn pending() -> Result<SignalSet, Errno> {
     let mut set = SignalSet::default();
     // SAFETY: writes one set.
-    unsafe { raw_syscall!(Sysno::rt_sigpending, &raw mut set.0, SIGNAL_SET_SIZE) };
-    set
+    succeeded(unsafe { raw_syscall!(Sysno::rt_sigpending, &raw mut set.0, SIGNAL_SET_SIZE) })?;
+    Ok(set)
 }

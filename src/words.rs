@@ -71,7 +71,7 @@ errnos! {
     EIO "I/O error";
     E2BIG "arguments and environment too long";
     ENOEXEC "not a format that runs here";
-    EBADF "not open";
+    EBADF "not open for this";
     EAGAIN "a limit is reached";
     ENOMEM "out of memory";
     EACCES "permission denied";
@@ -79,7 +79,7 @@ errnos! {
     ENODEV "no procfs";
     ENOTDIR "not a directory";
     EINVAL "invalid";
-    EMFILE "too many descriptors";
+    EMFILE "too many or too high descriptors";
     ENOTTY "not a terminal";
     ETXTBSY "open for writing";
     ENOSPC "no space left";

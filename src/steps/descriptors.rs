@@ -2,9 +2,9 @@
 //!
 //! They are marked close-on-exec rather than closed, so that the end of file on the status pipe proves that the program
 //! runs. Three ways, each taken on any error of the one before: an old kernel says ENOSYS or EINVAL, a sandbox EPERM,
-//! EACCES or whatever else its author chose.
+//! EACCES or whatever else its author chose. The first is close_range(2), a call for each gap between kept descriptors.
 
-use linux_raw_sys::errno::{EBADF, ENODEV, ERANGE};
+use linux_raw_sys::errno::{EBADF, EMFILE, ENODEV, ERANGE};
 use linux_raw_sys::general::{O_DIRECTORY, PROC_SUPER_MAGIC, rlimit64};
 
 use crate::fd_plan::{FdPlan, Move};
@@ -21,9 +21,36 @@ const SMALL_TABLE: Descriptor = 512;
 
 /// Marks every descriptor close-on-exec that `plan` does not keep.
 pub fn close_at_exec(plan: &FdPlan) -> Result<(), Failure> {
-    mark_gaps(plan)
-        .or_else(|_| mark_listed(plan))
-        .or_else(|_| mark_each_number(plan))
+    sweep(plan, sys::mark_range_close_on_exec, sys::mark_close_on_exec)
+}
+
+/// Where the directory is to be changed, closes now what would be closed at exec, but for the status descriptor.
+///
+/// /proc/self/fd has a way to each directory that is open, and one that leaked from a host would be a way out of a
+/// container (CVE-2024-21626). To be called when descriptors have their numbers.
+pub fn close_before_directory(request: &mut Request) -> Result<(), Failure> {
+    if request.directory.is_none() {
+        return Ok(());
+    }
+    if let Report::Records(status) = request.report {
+        // It stays marked.
+        request.descriptors.keep_status(status);
+    }
+    sweep(&request.descriptors, sys::close_range, sys::close)
+}
+
+/// Does something to each of these descriptors, from the first to the last.
+type OnRange = fn(u32, u32) -> Result<(), Errno>;
+
+/// Does something to one descriptor; EBADF where it is not open.
+type OnOne = fn(Descriptor) -> Result<(), Errno>;
+
+/// Does something to every descriptor that `plan` does not keep.
+#[inline(never)]
+fn sweep(plan: &FdPlan, on_range: OnRange, on_one: OnOne) -> Result<(), Failure> {
+    plan.try_for_each_gap(on_range)
+        .or_else(|_| sweep_listed(plan, on_one))
+        .or_else(|_| sweep_numbers(plan, on_one))
         .map_err(|errno| Failure::new(Step::DESCRIPTORS, errno, 0))
 }
 
@@ -37,12 +64,18 @@ pub fn rename(request: &mut Request) -> Result<(), Failure> {
     }
     while let Some(next) = plan.next_move() {
         let (concerned, moved) = match next {
-            Move::Copy { target, source } => (target, sys::copy_to(source, target).map(|()| plan.copied(target))),
+            Move::Copy { target, source } => (target, copy_to(source, target).map(|()| plan.copied(target))),
             Move::SetAside(source) => (source, set_aside(plan, source).map(|aside| plan.set_aside(source, aside))),
         };
         moved.map_err(|errno| Failure::new(Step::RENAME, errno, concerned as u32))?;
     }
     Ok(())
+}
+
+/// Makes `target` a copy of `source`, which is open: where the kernel says EBADF, it means that the target is above the
+/// limit (dup(2)), which is EMFILE elsewhere.
+fn copy_to(source: Descriptor, target: Descriptor) -> Result<(), Errno> {
+    sys::copy_to(source, target).map_err(|errno| if errno.is(EBADF) { Errno::new(EMFILE) } else { errno })
 }
 
 /// Copies `descriptor` to a number that is not asked for.
@@ -53,51 +86,49 @@ fn set_aside(plan: &FdPlan, descriptor: Descriptor) -> Result<Descriptor, Errno>
         if !plan.is_target(aside) {
             return Ok(aside);
         }
-        sys::close(aside);
+        sys::close(aside)?;
         least = aside + 1;
     }
 }
 
-/// The first way: close_range(2), a call for each gap between kept descriptors.
-fn mark_gaps(plan: &FdPlan) -> Result<(), Errno> {
-    plan.try_for_each_gap(sys::mark_range_close_on_exec)
+/// The second way: those that /proc/self/fd lists.
+fn sweep_listed(plan: &FdPlan, on_one: OnOne) -> Result<(), Errno> {
+    try_for_each_listed(|descriptor| if plan.keeps(descriptor) { Ok(()) } else { on_one(descriptor) })
 }
 
-/// The second way: those that /proc/self/fd lists.
+/// Visits the descriptors that /proc/self/fd lists until `visit` fails.
 ///
-/// Believes only a procfs (CVE-2019-16884), and only one that lists the directory's own descriptor.
-fn mark_listed(plan: &FdPlan) -> Result<(), Errno> {
+/// ENODEV, in the end, where it is not to be believed: only a procfs is (CVE-2019-16884), and only one that lists the
+/// directory's own descriptor, which is not visited and closed again.
+pub fn try_for_each_listed(mut visit: impl FnMut(Descriptor) -> Result<(), Errno>) -> Result<(), Errno> {
     let directory = sys::open(c"/proc/self/fd", O_DIRECTORY)?;
     let mut lists_itself = false;
-    let listed = sys::try_for_each_entry(directory, |name| {
-        // Nothing for "." and "..".
-        let Some(descriptor) = decimal(name) else { return Ok(()) };
-        lists_itself |= descriptor == directory;
-        mark(plan, descriptor)
+    let listed = sys::try_for_each_entry(directory, |name| match decimal(name) {
+        Some(descriptor) if descriptor == directory => {
+            lists_itself = true;
+            Ok(())
+        }
+        Some(descriptor) => visit(descriptor),
+        // "." and "..".
+        None => Ok(()),
     });
     let believed = lists_itself && sys::lies_on(directory, PROC_SUPER_MAGIC);
-    sys::close(directory);
+    let _ = sys::close(directory);
     listed.and(if believed { Ok(()) } else { Err(Errno::new(ENODEV)) })
 }
 
 /// The third way: every number that a descriptor can have.
 ///
-/// fcntl(2) on each, since the calls that take many at once do not see all: to ppoll(2) a descriptor opened with O_PATH
-/// is not open at all, and one such on a host's directory is a way out of a container (CVE-2024-21626).
-fn mark_each_number(plan: &FdPlan) -> Result<(), Errno> {
-    for descriptor in 0..end_of_numbers()? {
-        match mark(plan, descriptor) {
+/// One by one, since the calls that take many at once do not see all: to ppoll(2) a descriptor opened with O_PATH is not
+/// open at all, and one such on a host's directory is a way out of a container (CVE-2024-21626).
+fn sweep_numbers(plan: &FdPlan, on_one: OnOne) -> Result<(), Errno> {
+    for descriptor in (0..end_of_numbers()?).filter(|&descriptor| !plan.keeps(descriptor)) {
+        match on_one(descriptor) {
             Err(errno) if !errno.is(EBADF) => return Err(errno),
             _ => {}
         }
     }
     Ok(())
-}
-
-/// Marks one descriptor, unless it is kept.
-#[inline(never)]
-fn mark(plan: &FdPlan, descriptor: Descriptor) -> Result<(), Errno> {
-    if plan.keeps(descriptor) { Ok(()) } else { sys::mark_close_on_exec(descriptor) }
 }
 
 /// A number that no open descriptor reaches.

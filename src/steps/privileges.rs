@@ -1,7 +1,7 @@
 //! What the process may do, and when it is to die.
 
-use linux_raw_sys::errno::ESRCH;
-use linux_raw_sys::general::O_WRONLY;
+use linux_raw_sys::errno::{ENODEV, ESRCH};
+use linux_raw_sys::general::{O_NOFOLLOW, O_NONBLOCK, O_WRONLY, PROC_SUPER_MAGIC};
 
 use crate::request::Request;
 use crate::status::{Failure, Step};
@@ -21,10 +21,12 @@ pub fn set(request: &Request) -> Result<(), Failure> {
         sys::no_new_privileges().map_err(|errno| Failure::new(Step::NEW_PRIVILEGES, errno, 0))?;
     }
     if let Some(score) = request.oom_score {
-        let written = sys::open(c"/proc/self/oom_score_adj", O_WRONLY).and_then(|file| {
-            let written = write_whole(file, score.to_bytes());
-            sys::close(file);
-            written
+        // Not what a false /proc has in its place: a link to another file, or a pipe that nobody reads.
+        let score_file = sys::open(c"/proc/self/oom_score_adj", O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+        let written = score_file.and_then(|file| {
+            let is_real = sys::lies_on(file, PROC_SUPER_MAGIC);
+            let written = if is_real { write_whole(file, score.to_bytes()) } else { Err(Errno::new(ENODEV)) };
+            sys::close(file).and(written)
         });
         written.map_err(|errno| Failure::new(Step::OOM_SCORE, errno, 0))?;
     }

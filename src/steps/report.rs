@@ -23,10 +23,13 @@ pub fn ready(report: Report) -> Result<(), Failure> {
 /// Writes the record of `failure`. Whether there is a place for records and it took this one.
 pub fn record(report: Report, failure: Failure) -> bool {
     match report {
-        // Where records cannot be written there is no use in one more.
-        _ if failure.step() == Step::WRITE => false,
         Report::Stderr => false,
-        Report::Attendant(status) => write_whole(status, &attendant_record(failure)).is_ok(),
+        // A handshake that failed is not told: the launcher does not know yet what it reads.
+        Report::Attendant(status) => {
+            failure.step() != Step::WRITE && write_whole(status, &attendant_record(failure)).is_ok()
+        }
+        // Where records cannot be written there is no use in one more.
+        Report::Records(status) if failure.step() == Step::WRITE && failure.detail == status as u32 => false,
         Report::Records(status) => write_whole(status, Record::of(failure).words().as_flattened()).is_ok(),
     }
 }

@@ -119,7 +119,7 @@ fn standard_descriptors_as_sources_and_targets() {
 fn a_target_above_every_open_descriptor() {
     assert_arranged(&[5], &["--fd=19999=5"], &[(19_999, 5)]);
     let (host, _) = host_with(&[5], &["--fd=20000=5".to_owned()]);
-    assert_refused(&host.run(), "cannot make descriptor 20000: not open (EBADF)");
+    assert_refused(&host.run(), "cannot make descriptor 20000: too many or too high descriptors (EMFILE)");
 }
 
 /// A descriptor opened by path only, and one that the last way of the sweep must not close.
@@ -142,7 +142,7 @@ fn renaming_in_every_sandbox() {
 #[test]
 fn a_swap_in_a_full_table() {
     let host = Host::new(["--fd=3=4", "--fd=4=3", "/bin/echo", "started"]).nofile(300, 300).full_table();
-    assert_refused(&host.run(), "cannot make descriptor 3: too many descriptors (EMFILE)");
+    assert_refused(&host.run(), "cannot make descriptor 3: too many or too high descriptors (EMFILE)");
     // What needs none works.
     let host = Host::new(["--fd=3=4", "--fd=4=5", probe().to_str().expect("UTF-8")]).nofile(300, 300).full_table();
     host.run().slate().assert_clean([0, 1, 2, 3, 4]);
@@ -225,6 +225,11 @@ fn what_contradicts_itself() {
         ["--keep=5", "--fd=5=6"],
         ["--fd=5=6", "--keep=5"],
         ["--fd=0=5", "--close=0"],
+        ["--keep=0", "--fd=0=5"],
+        ["--fd=0=5", "--keep=0"],
+        ["--keep=0", "--close=0"],
+        ["--pulse=1", "--close=1"],
+        ["--pulse=2", "--fd=2=5"],
         ["--close=7", "--keep=7"],
         ["--keep=7", "--close=7"],
     ] {
@@ -236,7 +241,10 @@ fn what_contradicts_itself() {
 #[test]
 fn closed_sources() {
     for option in ["--fd=5=7", "--pulse=7", "--fd=7=7"] {
-        assert_refused(&Host::new([option, "/bin/echo"]).run(), &format!("bad value {option}: not open (EBADF)"));
+        assert_refused(
+            &Host::new([option, "/bin/echo"]).run(),
+            &format!("bad value {option}: not open for this (EBADF)"),
+        );
     }
 }
 
@@ -248,9 +256,12 @@ fn as_many_as_there_can_be_and_one_more() {
         |option: &str| (300..=600).fold(Host::new([option, probe().to_str().expect("UTF-8")]), |h, d| h.copy(2, d));
     host(&most).run().slate().assert_clean((0..3).chain(300..=last as i32));
     let many = format!("--keep=300-{}", last + 1);
-    assert_refused(&host(&many).run(), &format!("bad value {many}: too many descriptors (EMFILE)"));
+    assert_refused(&host(&many).run(), &format!("bad value {many}: too many or too high descriptors (EMFILE)"));
     // Nor does a range of billions take long.
-    assert_refused(&host("--keep=3-2147483647").run(), "bad value --keep=3-2147483647: too many descriptors (EMFILE)");
+    assert_refused(
+        &host("--keep=3-2147483647").run(),
+        "bad value --keep=3-2147483647: too many or too high descriptors (EMFILE)",
+    );
 }
 
 #[test]
@@ -275,7 +286,30 @@ fn listening_sockets() {
     // From elsewhere, and the other way round.
     assert_arranged(&[8, 9], &["--listen-fds=2", "--fd=3=9", "--fd=4=8"], &[(3, 9), (4, 8)]);
     let outcome = Host::new(["--listen-fds", "2", "/bin/echo"]).open(3).run();
-    assert_refused(&outcome, "cannot pass on listening socket 4: not open (EBADF)");
+    assert_refused(&outcome, "cannot pass on listening socket 4: not open for this (EBADF)");
+    // To be kept or closed is not to be open.
+    let outcome = Host::new(["--listen-fds=1", "--keep=3", "/bin/echo"]).run();
+    assert_refused(&outcome, "cannot pass on listening socket 3: not open for this (EBADF)");
+    let outcome = Host::new(["--listen-fds=1", "--close=3", "/bin/echo"]).open(3).run();
+    assert_refused(&outcome, "cannot pass on listening socket 3: asked for twice (EEXIST)");
+    let slate = Host::new(["--listen-fds=1", "--keep=3", probe().to_str().expect("UTF-8")]).open(3).run().slate();
+    slate.assert_clean([0, 1, 2, 3]);
+}
+
+/// Names of other sockets would be given to these.
+#[test]
+fn inherited_names_of_listening_sockets() {
+    let host = |options: &[&str]| {
+        let probe = probe();
+        let arguments = options.iter().copied().chain([probe.to_str().expect("UTF-8")]);
+        let host = Host::new(arguments.map(str::to_owned).collect::<Vec<_>>()).open(3);
+        host.environment(["LISTEN_FDNAMES=http:https", "LISTEN_PIDFDID=7", "A=b"]).run().slate().environment
+    };
+    let named = |environment: &[String]| environment.iter().any(|variable| variable.starts_with("LISTEN_FDNAMES"));
+    assert!(!named(&host(&["--listen-fds=1"])));
+    assert!(!host(&["--listen-fds=1"]).contains(&"LISTEN_PIDFDID=7".to_owned()));
+    assert!(host(&["--listen-fds=1", "--env=LISTEN_FDNAMES=mine"]).contains(&"LISTEN_FDNAMES=mine".to_owned()));
+    assert!(named(&host(&[])), "without sockets it is a variable like others");
 }
 
 /// The real libsystemd accepts what relay hands over.

@@ -10,7 +10,7 @@ use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
 use crate::host::output;
 
 /// In bytes. What it may grow to, not what it is; a change that needs more says what it bought.
-const CEILING: usize = 11_008;
+const CEILING: usize = 12_800;
 
 /// Builds the file as a user does, whatever profile this test was built in, and in a place of its own, since the other
 /// tests run the one that they were built with.

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr};
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -69,7 +70,6 @@ pub struct Host {
 }
 
 /// What came of it.
-#[derive(Debug)]
 pub struct Outcome {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
@@ -297,6 +297,13 @@ impl Running {
         let output = child.wait_with_output().expect("the child's output");
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         Outcome { status: output.status, stdout: output.stdout, stderr, records }
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let stdout: String = String::from_utf8_lossy(&self.stdout).chars().take(500).collect();
+        write!(formatter, "{}, stdout {stdout:?}, stderr {:?}, records {:?}", self.status, self.stderr, self.records)
     }
 }
 

@@ -111,7 +111,7 @@ fn a_closed_status() {
         assert_no_status(
             &outcome,
             &status.to_ne_bytes(),
-            &format!("cannot write to descriptor {status}: not open (EBADF)"),
+            &format!("cannot write to descriptor {status}: not open for this (EBADF)"),
         );
     }
 }
@@ -119,7 +119,7 @@ fn a_closed_status() {
 #[test]
 fn a_status_that_cannot_be_written_to() {
     let outcome = host(&["10", "11", "/bin/true"]).open(11).run();
-    assert_no_status(&outcome, &10_i32.to_ne_bytes(), "cannot write to descriptor 10: not open (EBADF)");
+    assert_no_status(&outcome, &10_i32.to_ne_bytes(), "cannot write to descriptor 10: not open for this (EBADF)");
 }
 
 /// Nothing goes to the status pipe before it has gone to standard output.
@@ -128,7 +128,7 @@ fn a_closed_standard_output() {
     assert_no_status(
         &host(&["9", "10", "/bin/true"]).closed(1).run(),
         b"",
-        "cannot write to descriptor 1: not open (EBADF)",
+        "cannot write to descriptor 1: not open for this (EBADF)",
     );
 }
 

@@ -76,6 +76,29 @@ fn a_signal_that_is_pending() {
     assert_eq!((facts["pending"].as_str(), facts["blocked"].as_str()), ("USR1", "USR1"));
 }
 
+/// What cannot be found out is a failure, not a clean slate.
+#[test]
+fn what_cannot_be_found_out() {
+    for call in [libc::SYS_fcntl, libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigpending] {
+        let outcome = dirty().filter(sandbox::refuse(&[call], libc::EPERM)).run();
+        assert_eq!(outcome.status.code(), Some(125), "{outcome:?}");
+        assert_eq!(outcome.stderr, "relay: cannot find out the whole slate: not permitted (EPERM)\n");
+    }
+}
+
+/// Where numbers are too many to try, /proc tells; strace makes the limit look so high.
+#[test]
+fn a_large_table_under_a_limit_too_high_to_sweep() {
+    let script = "exec 700</dev/null; exec strace -qq -o /dev/null --inject=pselect6:error=EPERM \
+                  --inject=prlimit64:poke_exit=@arg4=00040000000000000000004000000000 \"$1\" --report";
+    let mut command = std::process::Command::new("bash");
+    let outcome = output(command.args(["-c", script, "bash"]).arg(crate::host::relay()));
+    assert!(outcome.status.success(), "{outcome:?}");
+    let facts = facts(&outcome.stdout);
+    assert_eq!(facts["descriptor 700"], "open /dev/null");
+    assert_eq!(facts["nofile hard"], "1073741824");
+}
+
 #[test]
 fn a_report_that_cannot_be_written() {
     let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");

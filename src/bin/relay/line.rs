@@ -7,16 +7,16 @@ use exec_relay::words;
 
 use crate::texts;
 
-/// The longest line, but for its end: a path of the greatest length, and the words around it.
-const LONGEST: usize = 4096 + 256;
+/// PATH_MAX of linux/limits.h.
+const LONGEST_PATH: usize = 4096;
 
-/// One line of text. What does not fit is left out.
+/// One line of text, or several.
 pub struct Line<'a> {
     /// What `#` stands for in a text.
     number: u32,
     /// What `@` stands for in a text.
     subject: Text<'a>,
-    line: heapless::Vec<u8, { LONGEST + 1 }>,
+    line: heapless::Vec<u8, { LONGEST_PATH + 256 }>,
 }
 
 impl<'a> Line<'a> {
@@ -30,27 +30,20 @@ impl<'a> Line<'a> {
     #[inline(never)]
     pub fn add(&mut self, place: usize) {
         for byte in texts::at(place) {
-            self.add_packed(byte);
-        }
-    }
-
-    fn add_packed(&mut self, byte: u8) {
-        match texts::pair(byte) {
-            Some(&[left, right]) => {
-                self.add_packed(left);
-                self.add_packed(right);
+            match byte {
+                b'#' => self.add_number(self.number),
+                b'@' => self.add_foreign(self.subject),
+                _ => self.add_byte(byte),
             }
-            None if byte == b'#' => self.add_number(self.number),
-            None if byte == b'@' => self.add_foreign(self.subject),
-            None => self.add_byte(byte),
         }
     }
 
-    /// Adds what somebody else has written. A control character, which could break the line, becomes a question mark.
+    /// Adds what somebody else has written, as far as a path can be long: what relay itself says always has room. A
+    /// control character, which could break the line, becomes a question mark.
     #[inline(never)]
     pub fn add_foreign(&mut self, text: Text) {
-        for byte in text {
-            self.add_byte(if byte < b' ' { b'?' } else { byte });
+        for byte in text.take(LONGEST_PATH) {
+            self.add_byte(if byte.is_ascii_control() { b'?' } else { byte });
         }
     }
 
@@ -80,7 +73,6 @@ impl<'a> Line<'a> {
     /// Ends the line and writes it to `descriptor`.
     #[inline(never)]
     pub fn tell(&mut self, descriptor: Descriptor) -> Result<(), Failure> {
-        self.line.truncate(LONGEST);
         self.add_byte(b'\n');
         report::tell(descriptor, &self.line)
     }

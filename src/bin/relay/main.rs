@@ -61,6 +61,7 @@ fn start(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failure>
     descriptors::rename(request)?;
     limits::set(request)?;
     session::begin(request)?;
+    descriptors::close_before_directory(request)?;
     directory::change(request)?;
     privileges::set(request)?;
     timers::disarm()?;

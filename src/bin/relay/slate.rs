@@ -7,6 +7,7 @@ use exec_relay::status::{Failure, Step};
 use exec_relay::steps::descriptors;
 use exec_relay::sys::{self, Descriptor, Text};
 use exec_relay::words;
+use linux_raw_sys::errno::EBADF;
 use linux_raw_sys::general::rlimit64;
 
 use crate::line::Line;
@@ -23,27 +24,39 @@ const NUMBERS: usize = SIGNALS + 3;
 /// Not a fact, but where one is found.
 const PATH: usize = NUMBERS + 6;
 
-/// Prints it.
+/// Prints it, or fails where a part of it cannot be found out: nothing is left out as if it were not there.
 #[inline(never)]
 pub fn print() -> Result<(), Failure> {
-    let end = descriptors::end_of_numbers().map_err(|errno| Failure::new(Step::DESCRIPTORS, errno, 0))?;
-    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    sys::descriptor_limit(&mut limit).map_err(|errno| Failure::new(Step::NOFILE, errno, 0))?;
-    for descriptor in 0..end {
-        if let Ok(flags) = sys::descriptor_flags(descriptor) {
-            print_descriptor(descriptor, flags)?;
+    let failed = |errno| Failure::new(Step::SLATE, errno, 0);
+    let mut printed = Ok(());
+    let mut visit = |descriptor| match sys::descriptor_flags(descriptor) {
+        Ok(flags) => {
+            printed = printed.and_then(|()| print_descriptor(descriptor, flags));
+            Ok(())
         }
-    }
+        Err(errno) if errno.is(EBADF) => Ok(()),
+        Err(errno) => Err(errno),
+    };
+    let visited = match descriptors::end_of_numbers() {
+        Ok(end) => (0..end).try_for_each(visit),
+        // Only /proc can tell then.
+        Err(_) => descriptors::try_for_each_listed(&mut visit),
+    };
+    visited.map_err(failed)?;
+    printed?;
+
     let mut ignored = SignalSet::default();
     for signal in signal::ALL {
-        if sys::is_ignored(signal) {
+        if sys::is_ignored(signal).map_err(failed)? {
             ignored.add(signal);
         }
     }
+    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    sys::descriptor_limit(&mut limit).map_err(failed)?;
     let facts = [
         ignored.0,
-        sys::blocked().0,
-        sys::pending().0,
+        sys::blocked().map_err(failed)?.0,
+        sys::pending().map_err(failed)?.0,
         limit.rlim_cur,
         limit.rlim_max,
         sys::process().into(),

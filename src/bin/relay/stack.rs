@@ -9,8 +9,9 @@
 //!                  auxv ..
 //! ```
 //!
-//! and the editing of the two vectors in place. Each string that is added to the environment was asked for by at least
-//! one argument of relay's own, whose slot is free by then, so there is always room, and nothing is copied elsewhere.
+//! and the editing of the two vectors in place. What is added to the environment is kept in the slots of relay's own
+//! arguments that have been read. There is always room, and nothing is copied elsewhere: each `--env` has a slot, and
+//! `--listen-fds`, which adds two variables, has its own and that of relay's name.
 
 #![allow(unsafe_code)]
 
@@ -48,8 +49,9 @@ impl InitialStack {
 
     /// `argv`. Empty where the launcher gave none, not even a name for the program (Linux before 5.18).
     pub fn arguments(&self) -> Strings<'static> {
-        // SAFETY: the vector ends with its NULL and stays as long as the process. `become_program` changes it, but only
-        // slots that who reads on has left behind.
+        // SAFETY: the vector ends with its NULL and stays as long as the process. `with_vectors` changes its slots: first
+        // those that its own reading has left behind, and when that is done all of them; nobody reads on from an older
+        // position after that.
         unsafe { Strings::new(self.arguments) }
     }
 
@@ -68,12 +70,16 @@ impl InitialStack {
             }
         }
         let mut count = Line::about(request.listening, Text::default());
-        let mut process = Line::about(sys::process(), Text::default());
+        let mut process = Line::about(0, Text::default());
         if request.listening > 0 {
             count.add(message::LISTEN_FDS);
             process.add(message::LISTEN_PID);
+            process.add_number(sys::process());
             self.add(count.as_text());
             self.add(process.as_text());
+            // What was inherited names the sockets of another launch.
+            self.remove(c"LISTEN_FDNAMES".into());
+            self.remove(c"LISTEN_PIDFDID".into());
         }
         // SAFETY: the program's arguments begin at `first`; what is before that is relay's own.
         unsafe {
