@@ -54,6 +54,16 @@ fn sweep(plan: &FdPlan, on_range: OnRange, on_one: OnOne) -> Result<(), Failure>
         .map_err(|errno| Failure::new(Step::DESCRIPTORS, errno, 0))
 }
 
+/// Has `kept` descriptors stay open at exec even where they are marked close-on-exec. One that is closed stays closed.
+///
+/// Only a launcher that takes the steps in a child of its own needs it: relay's own exec has closed what was marked.
+pub fn keep_at_exec(kept: &[Descriptor]) -> Result<(), Failure> {
+    kept.iter().try_for_each(|&descriptor| match sys::unmark_close_on_exec(descriptor) {
+        Err(errno) if !errno.is(EBADF) => Err(Failure::new(Step::DESCRIPTORS, errno, 0)),
+        _ => Ok(()),
+    })
+}
+
 /// Gives every descriptor its number in the program. A status descriptor that is in the way gets another number.
 pub fn rename(request: &mut Request) -> Result<(), Failure> {
     let plan = &mut request.descriptors;
