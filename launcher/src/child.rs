@@ -1,0 +1,191 @@
+//! A program that was launched.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+
+use crate::sys;
+
+/// A program that was launched and runs, or has run.
+///
+/// Dropping it closes its descriptors: the pidfd, and what has not been taken of the pipes and the pulse. The process
+/// goes on; nobody kills it. One that has ended by then is reaped. One that ends later stays a zombie until this process
+/// ends, ignores SIGCHLD, or reaps it by waitpid(2): call [`Self::wait`] where that matters, as with
+/// [`std::process::Child`].
+#[derive(Debug)]
+pub struct Child {
+    /// The write end of the pipe that is the program's standard input, where it was asked for.
+    pub stdin: Option<ChildStdin>,
+    /// The read end of the pipe that is the program's standard output, where it was asked for.
+    pub stdout: Option<ChildStdout>,
+    /// The read end of the pipe that is the program's standard error, where it was asked for.
+    pub stderr: Option<ChildStderr>,
+    process: Process,
+    pulse: Option<OwnedFd>,
+}
+
+impl Child {
+    pub(crate) fn new(process: Process, pipes: [Option<OwnedFd>; 3], pulse: Option<OwnedFd>) -> Self {
+        let [stdin, stdout, stderr] = pipes;
+        Self {
+            stdin: stdin.map(Into::into),
+            stdout: stdout.map(Into::into),
+            stderr: stderr.map(Into::into),
+            process,
+            pulse,
+        }
+    }
+
+    /// Its process identifier. It is another process's as soon as this one is reaped; the pidfd never is.
+    pub fn id(&self) -> u32 {
+        self.process.id as u32
+    }
+
+    /// Its pidfd: readable once the program has ended; see pidfd_open(2).
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.process.pidfd.as_fd()
+    }
+
+    /// The read end of the pulse, where it was asked for: it hangs up (POLLHUP, end of file) once nobody has the other
+    /// end open any more, the program and those it has passed it on to. Whoever reaps the program, and however it ended.
+    pub fn pulse(&self) -> Option<BorrowedFd<'_>> {
+        self.pulse.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Takes the read end of the pulse, to keep it longer than this.
+    pub fn take_pulse(&mut self) -> Option<OwnedFd> {
+        self.pulse.take()
+    }
+
+    /// Waits for the program's end, after closing its standard input so that it cannot wait for us.
+    ///
+    /// # Errors
+    ///
+    /// ECHILD where somebody else has reaped it: this process ignores SIGCHLD, or waits for every child. Since
+    /// Linux 6.15 the pidfd remembers the status even then, and this is no error.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        loop {
+            match self.process.wait(WaitIdOptions::EXITED) {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The program's status if it has ended. Errors are those of [`Self::wait`].
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+    }
+
+    /// Waits for the program's end, but no longer than `timeout`. Nothing where it still runs. Unlike [`Self::wait`] it
+    /// leaves the standard input open. Errors are those of [`Self::wait`].
+    pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+        if self.process.status.is_none() {
+            wait_readable(&[self.pidfd()], Some(Instant::now() + timeout))?;
+        }
+        self.try_wait()
+    }
+
+    /// Kills the program with SIGKILL. No error where it has been waited for already.
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(libc::SIGKILL)
+    }
+
+    /// Sends the signal with this number, 1 to 64, by the pidfd: it never reaches another process.
+    ///
+    /// # Errors
+    ///
+    /// ESRCH where somebody else has reaped it, EINVAL for no signal, EPERM; see pidfd_send_signal(2).
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        if self.process.status.is_some() { Ok(()) } else { sys::send_signal(self.pidfd(), signal) }
+    }
+}
+
+impl AsFd for Child {
+    /// The pidfd.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd()
+    }
+}
+
+/// A child process, whatever it is executing.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub id: i32,
+    pub pidfd: OwnedFd,
+    /// How it ended, once it is reaped.
+    pub status: Option<ExitStatus>,
+}
+
+impl Process {
+    pub fn new(id: i32, pidfd: OwnedFd) -> Self {
+        Self { id, pidfd, status: None }
+    }
+
+    /// Waits; nothing where it still runs and `options` say not to wait for its end.
+    pub fn wait(&mut self, options: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            let (status, reaped) = match waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+                Ok(status) => (status.as_ref().and_then(exit_status), !options.contains(WaitIdOptions::NOWAIT)),
+                Err(Errno::CHILD) => (Some(sys::status_of_reaped(self.pidfd.as_fd())?), true),
+                Err(errno) => return Err(errno.into()),
+            };
+            if !reaped {
+                return Ok(status);
+            }
+            self.status = status;
+        }
+        Ok(self.status)
+    }
+
+    /// Kills and reaps it. Where it is somebody else's to reap, nothing is left to do.
+    pub fn end(mut self) {
+        let _ = sys::send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+        while let Err(error) = self.wait(WaitIdOptions::EXITED)
+            && error.kind() == io::ErrorKind::Interrupted
+        {}
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    }
+}
+
+/// The status as wait(2) encodes it; nothing where the process has not ended.
+fn exit_status(status: &WaitIdStatus) -> Option<ExitStatus> {
+    let raw = match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => (code & 0xff) << 8,
+        (None, Some(signal)) => signal | if status.dumped() { 0x80 } else { 0 },
+        (None, None) => return None,
+    };
+    Some(ExitStatus::from_raw(raw))
+}
+
+/// Waits until one of `descriptors` is readable or hung up, or until `deadline`. Whether each of them is.
+pub(crate) fn wait_readable<const COUNT: usize>(
+    descriptors: &[BorrowedFd; COUNT],
+    deadline: Option<Instant>,
+) -> io::Result<[bool; COUNT]> {
+    let mut entries = descriptors.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // One that is too long for the kernel is for ever.
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut entries, left.as_ref()) {
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(_) => return Ok(entries.map(|entry| !entry.revents().is_empty())),
+        }
+    }
+}

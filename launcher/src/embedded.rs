@@ -1,0 +1,49 @@
+//! The relay program that the library carries, as a file in memory.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+
+use rustix::fs::{MemfdFlags, SealFlags, Stat, fcntl_add_seals, fstat, memfd_create};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+
+/// relay as it ships.
+static PROGRAM: &[u8] = include_bytes!(env!("EXEC_RELAY_EMBEDDED"));
+
+/// A file with the program, sealed, close-on-exec, of which there is one in the process, and what identifies it.
+static FILE: OnceLock<(OwnedFd, u64, u64)> = OnceLock::new();
+
+/// A descriptor of our own, from `least` up, of the file with the program.
+///
+/// The file is made once. A host that closes descriptors it does not know, as daemons do, closes this one too, and its
+/// number may be another file's by now: then it is made anew, for this launch.
+pub fn open(least: i32) -> io::Result<OwnedFd> {
+    let kept = match FILE.get() {
+        Some(kept) => kept,
+        None => {
+            let file = create()?;
+            let Stat { st_dev, st_ino, .. } = fstat(&file)?;
+            FILE.get_or_init(|| (file, st_dev, st_ino))
+        }
+    };
+    if let Ok(copy) = fcntl_dupfd_cloexec(&kept.0, least)
+        && fstat(&copy).is_ok_and(|found| (found.st_dev, found.st_ino) == (kept.1, kept.2))
+    {
+        return Ok(copy);
+    }
+    Ok(fcntl_dupfd_cloexec(create()?, least)?)
+}
+
+fn create() -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = match memfd_create(c"relay", flags | MemfdFlags::EXEC) {
+        // Linux before 6.3 has not got that flag.
+        Err(Errno::INVAL) => memfd_create(c"relay", flags),
+        other => other,
+    };
+    let mut file = File::from(file?);
+    file.write_all(PROGRAM)?;
+    fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    Ok(file.into())
+}

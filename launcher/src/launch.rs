@@ -1,0 +1,430 @@
+//! What to launch, and how.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use exec_relay::signal::{self, SignalSet};
+
+use crate::child::Child;
+use crate::error::Error;
+use crate::prepared::Prepared;
+use crate::{clone, relay};
+
+/// A limit that stands for the hard limit as it is, for [`Launch::nofile`].
+pub const HARD_LIMIT: u32 = exec_relay::request::HARD_LIMIT;
+
+/// How a program gets from this process to its own; see the [crate's documentation](crate#which-vehicle).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Vehicle {
+    /// A child that shares this process's memory until it becomes the program: clone(2) with CLONE_VM and CLONE_VFORK.
+    #[default]
+    InPlace,
+    /// The relay program that this library carries, started by posix_spawn(3) from a file in memory (memfd_create(2)).
+    ///
+    /// It always fits this library, and no file must be installed. But hardened hosts forbid to execute memory
+    /// (vm.memfd_noexec) or raise an alarm: those want [`Self::RelayAt`].
+    #[cfg(feature = "embedded")]
+    Relay,
+    /// The relay program at this absolute path, started by posix_spawn(3).
+    RelayAt(PathBuf),
+}
+
+/// A descriptor for the program: lent, or given away for as long as the [`Launch`] lives.
+#[derive(Debug)]
+pub enum Source<'fd> {
+    /// Lent.
+    Borrowed(BorrowedFd<'fd>),
+    /// Closed here when the [`Launch`] is dropped.
+    Owned(OwnedFd),
+}
+
+impl AsRawFd for Source<'_> {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Borrowed(descriptor) => descriptor.as_raw_fd(),
+            Self::Owned(descriptor) => descriptor.as_raw_fd(),
+        }
+    }
+}
+
+impl<'fd> From<BorrowedFd<'fd>> for Source<'fd> {
+    fn from(descriptor: BorrowedFd<'fd>) -> Self {
+        Self::Borrowed(descriptor)
+    }
+}
+
+impl From<OwnedFd> for Source<'_> {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self::Owned(descriptor)
+    }
+}
+
+impl From<File> for Source<'_> {
+    fn from(file: File) -> Self {
+        Self::Owned(file.into())
+    }
+}
+
+/// What one of the program's descriptors 0, 1 and 2 is.
+#[derive(Debug, Default)]
+pub enum Stdio<'fd> {
+    /// This process's own, closed where that is closed.
+    #[default]
+    Inherit,
+    /// /dev/null.
+    Null,
+    /// A pipe, whose other end is in the [`Child`].
+    Piped,
+    /// Closed.
+    Closed,
+    /// This descriptor.
+    Descriptor(Source<'fd>),
+}
+
+impl<'fd, T: Into<Source<'fd>>> From<T> for Stdio<'fd> {
+    fn from(source: T) -> Self {
+        Self::Descriptor(source.into())
+    }
+}
+
+/// A program to be launched, and what it is to find.
+///
+/// What is not asked for is the clean slate: descriptors 0, 1 and 2 and no others, every signal at its default, none
+/// blocked, no interval timer, and a soft limit of 1024 descriptors. Environment, directory, umask, session and the rest
+/// are this process's.
+///
+/// A mistake in a value is told by [`Self::launch`]. One `Launch` can be launched several times, from several threads.
+#[derive(Debug)]
+pub struct Launch<'fd> {
+    pub(crate) program: CString,
+    pub(crate) argv0: Option<CString>,
+    pub(crate) arguments: Vec<CString>,
+    pub(crate) environment_cleared: bool,
+    /// By name: `NAME=VALUE`, or nothing to remove it.
+    pub(crate) environment: BTreeMap<Vec<u8>, Option<CString>>,
+    pub(crate) directory: Option<CString>,
+    pub(crate) standard: [Stdio<'fd>; 3],
+    pub(crate) descriptors: Vec<(RawFd, Source<'fd>)>,
+    pub(crate) kept: Vec<RawFd>,
+    pub(crate) listening: Vec<Source<'fd>>,
+    pub(crate) pulse: bool,
+    /// Soft and hard.
+    pub(crate) nofile: Option<(u32, u32)>,
+    pub(crate) umask: Option<u32>,
+    pub(crate) session: bool,
+    pub(crate) terminal: Option<RawFd>,
+    pub(crate) ignored: SignalSet,
+    pub(crate) blocked: SignalSet,
+    pub(crate) keep_ignored: SignalSet,
+    pub(crate) die_with_parent: bool,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) oom_score: Option<i32>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) vehicle: Vehicle,
+    /// The first mistake.
+    mistake: Option<String>,
+}
+
+impl<'fd> Launch<'fd> {
+    /// A launch of the program at this absolute path. PATH is never searched.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        let mut launch = Self {
+            program: CString::default(),
+            argv0: None,
+            arguments: Vec::new(),
+            environment_cleared: false,
+            environment: BTreeMap::new(),
+            directory: None,
+            standard: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
+            descriptors: Vec::new(),
+            kept: Vec::new(),
+            listening: Vec::new(),
+            pulse: false,
+            nofile: Some((1024, HARD_LIMIT)),
+            umask: None,
+            session: false,
+            terminal: None,
+            ignored: SignalSet::default(),
+            blocked: SignalSet::default(),
+            keep_ignored: SignalSet::default(),
+            die_with_parent: false,
+            no_new_privileges: false,
+            oom_score: None,
+            timeout: Some(Duration::from_secs(30)),
+            vehicle: Vehicle::default(),
+            mistake: None,
+        };
+        launch.program = launch.string(program.as_ref());
+        if launch.program.as_bytes().first() != Some(&b'/') {
+            launch.mistake(format!("{:?} is not an absolute path", program.as_ref()));
+        }
+        launch
+    }
+
+    /// Adds an argument.
+    pub fn arg(&mut self, argument: impl AsRef<OsStr>) -> &mut Self {
+        let argument = self.string(argument.as_ref());
+        self.arguments.push(argument);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(&mut self, arguments: impl IntoIterator<Item = S>) -> &mut Self {
+        for argument in arguments {
+            self.arg(argument);
+        }
+        self
+    }
+
+    /// Passes this as the program's `argv[0]` instead of its path.
+    pub fn argv0(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.argv0 = Some(self.string(name.as_ref()));
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        let name = self.variable(name.as_ref());
+        let mut variable = name.clone();
+        variable.push(b'=');
+        variable.extend_from_slice(value.as_ref().as_bytes());
+        let variable = self.string(OsStr::from_bytes(&variable));
+        self.environment.insert(name, Some(variable));
+        self
+    }
+
+    /// Sets environment variables.
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(&mut self, variables: impl IntoIterator<Item = (N, V)>) -> &mut Self {
+        for (name, value) in variables {
+            self.env(name, value);
+        }
+        self
+    }
+
+    /// Removes an environment variable.
+    pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        let name = self.variable(name.as_ref());
+        self.environment.insert(name, None);
+        self
+    }
+
+    /// Passes on no environment variable but those that are set from now on.
+    pub fn env_clear(&mut self) -> &mut Self {
+        self.environment_cleared = true;
+        self.environment.clear();
+        self
+    }
+
+    /// The program's current directory. It is changed after descriptors were dealt with (CVE-2024-21626).
+    pub fn current_dir(&mut self, directory: impl AsRef<OsStr>) -> &mut Self {
+        self.directory = Some(self.string(directory.as_ref()));
+        self
+    }
+
+    /// The program's descriptor 0.
+    pub fn stdin(&mut self, stdio: impl Into<Stdio<'fd>>) -> &mut Self {
+        self.standard[0] = stdio.into();
+        self
+    }
+
+    /// The program's descriptor 1.
+    pub fn stdout(&mut self, stdio: impl Into<Stdio<'fd>>) -> &mut Self {
+        self.standard[1] = stdio.into();
+        self
+    }
+
+    /// The program's descriptor 2.
+    pub fn stderr(&mut self, stdio: impl Into<Stdio<'fd>>) -> &mut Self {
+        self.standard[2] = stdio.into();
+        self
+    }
+
+    /// The program's descriptor `to` is what `source` is here. Any numbers, cycles included, and one source for several:
+    /// it works as if all happened at once. Two sources for one number are a mistake, more than 256 are another.
+    pub fn fd(&mut self, to: RawFd, source: impl Into<Source<'fd>>) -> &mut Self {
+        if to < 0 {
+            self.mistake(format!("{to} is no descriptor"));
+        }
+        self.descriptors.push((to, source.into()));
+        self
+    }
+
+    /// Leaves the descriptor with this number open under its number, where it is open. For what was inherited; what this
+    /// process opened itself is better passed by [`Self::fd`], which cannot mean another file by mistake.
+    pub fn keep(&mut self, descriptor: RawFd) -> &mut Self {
+        if descriptor < 0 {
+            self.mistake(format!("{descriptor} is no descriptor"));
+        }
+        self.kept.push(descriptor);
+        self
+    }
+
+    /// The program's descriptors from 3 up are these listening sockets, and LISTEN_FDS and LISTEN_PID say so: see
+    /// sd_listen_fds(3).
+    pub fn listen_fds<S: Into<Source<'fd>>>(&mut self, sockets: impl IntoIterator<Item = S>) -> &mut Self {
+        self.listening.extend(sockets.into_iter().map(Into::into));
+        self
+    }
+
+    /// Gives the program the write end of a pipe, under the lowest number from 3 up that nothing else has. The read end,
+    /// [`Child::pulse`], hangs up when the program is gone, whoever reaps it.
+    pub fn pulse(&mut self) -> &mut Self {
+        self.pulse = true;
+        self
+    }
+
+    /// RLIMIT_NOFILE: the soft limit, by default 1024, the most that select(2) can handle, and with `hard` the hard one.
+    /// [`HARD_LIMIT`], and whatever is above the hard limit, means the hard limit.
+    pub fn nofile(&mut self, soft: u32, hard: Option<u32>) -> &mut Self {
+        self.nofile = Some((soft, hard.unwrap_or(HARD_LIMIT)));
+        self
+    }
+
+    /// Leaves RLIMIT_NOFILE as it is here.
+    pub fn keep_nofile(&mut self) -> &mut Self {
+        self.nofile = None;
+        self
+    }
+
+    /// The mask of the permissions of new files, 0 to 0o777; see umask(2).
+    pub fn umask(&mut self, mask: u32) -> &mut Self {
+        if mask > 0o777 {
+            self.mistake(format!("{mask:#o} is no umask"));
+        }
+        self.umask = Some(mask);
+        self
+    }
+
+    /// Begins a session; see setsid(2).
+    pub fn session(&mut self) -> &mut Self {
+        self.session = true;
+        self
+    }
+
+    /// Begins a session whose controlling terminal is what the program's descriptor with this number is.
+    pub fn ctty(&mut self, terminal: RawFd) -> &mut Self {
+        if terminal < 0 {
+            self.mistake(format!("{terminal} is no descriptor"));
+        }
+        self.terminal = Some(terminal);
+        self.session()
+    }
+
+    /// Starts the program with these signals ignored, by their numbers from 1 to 64, KILL and STOP excepted.
+    pub fn ignore(&mut self, signals: impl IntoIterator<Item = i32>) -> &mut Self {
+        self.ignored.0 |= self.signals(signals).0;
+        self
+    }
+
+    /// Starts the program with these signals blocked, by their numbers from 1 to 64, KILL and STOP excepted.
+    pub fn block(&mut self, signals: impl IntoIterator<Item = i32>) -> &mut Self {
+        self.blocked.0 |= self.signals(signals).0;
+        self
+    }
+
+    /// Leaves those of these signals ignored that this process ignores, by their numbers from 1 to 64.
+    pub fn keep_ignored(&mut self, signals: impl IntoIterator<Item = i32>) -> &mut Self {
+        self.keep_ignored.0 |= self.signals(signals).0;
+        self
+    }
+
+    /// Leaves all signals ignored that this process ignores, as nohup(1) needs. Not 32 and 33, which C libraries use for
+    /// themselves and some leave ignored in what they spawn.
+    pub fn keep_all_ignored(&mut self) -> &mut Self {
+        self.keep_ignored(signal::ALL.map(|signal| signal as i32).filter(|signal| ![9, 19, 32, 33].contains(signal)))
+    }
+
+    /// Has the program killed when the *thread* that launches it ends, which may be long before the process does; see
+    /// PR_SET_PDEATHSIG(2const). [`Self::pulse`] tells the other way round, and for the whole process.
+    pub fn die_with_parent(&mut self) -> &mut Self {
+        self.die_with_parent = true;
+        self
+    }
+
+    /// Has execve(2) grant no privileges any more; see PR_SET_NO_NEW_PRIVS(2const).
+    pub fn no_new_privs(&mut self) -> &mut Self {
+        self.no_new_privileges = true;
+        self
+    }
+
+    /// The program's out-of-memory score, -1000 to 1000; see proc_pid_oom_score_adj(5). Needs /proc.
+    pub fn oom_score_adj(&mut self, score: i32) -> &mut Self {
+        if !(-1000..=1000).contains(&score) {
+            self.mistake(format!("{score} is no out-of-memory score"));
+        }
+        self.oom_score = Some(score);
+        self
+    }
+
+    /// How long a launch by a relay may take, 30 seconds by default; nothing for as long as it takes. It is for the case
+    /// that a stranger, forked from this process without exec, holds the status pipe open. InPlace has no pipe to hold;
+    /// it waits for execve(2), and does so for as long as that takes.
+    pub fn timeout(&mut self, timeout: impl Into<Option<Duration>>) -> &mut Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// How to launch it.
+    pub fn vehicle(&mut self, vehicle: Vehicle) -> &mut Self {
+        self.vehicle = vehicle;
+        self
+    }
+
+    /// Launches the program. Where this is no error, the program's file was found fit and its process executes it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Nothing is left behind then.
+    pub fn launch(&self) -> Result<Child, Error> {
+        if let Some(mistake) = &self.mistake {
+            return Err(Error::Request { mistake: mistake.clone() });
+        }
+        let prepared = Prepared::new(self)?;
+        let process = match &self.vehicle {
+            Vehicle::InPlace => clone::launch(&prepared)?,
+            #[cfg(feature = "embedded")]
+            Vehicle::Relay => relay::launch(&prepared, None)?,
+            Vehicle::RelayAt(path) => relay::launch(&prepared, Some(path))?,
+        };
+        Ok(Child::new(process, prepared.pipes, prepared.pulse))
+    }
+
+    fn string(&mut self, text: &OsStr) -> CString {
+        CString::new(text.as_bytes()).unwrap_or_else(|_| {
+            self.mistake(format!("{text:?} holds a NUL byte"));
+            CString::default()
+        })
+    }
+
+    fn variable(&mut self, name: &OsStr) -> Vec<u8> {
+        if name.is_empty() || name.as_bytes().contains(&b'=') {
+            self.mistake(format!("{name:?} is no name of an environment variable"));
+        }
+        self.string(name).into_bytes()
+    }
+
+    fn signals(&mut self, signals: impl IntoIterator<Item = i32>) -> SignalSet {
+        let mut set = SignalSet::default();
+        for signal in signals {
+            let number = u32::try_from(signal).unwrap_or(0);
+            if !signal::ALL.contains(&number) {
+                self.mistake(format!("{signal} is no signal"));
+            } else if !signal::can_be_changed(number) {
+                self.mistake("KILL and STOP cannot be ignored or blocked".to_owned());
+            } else {
+                set.add(number);
+            }
+        }
+        set
+    }
+
+    fn mistake(&mut self, mistake: String) {
+        self.mistake.get_or_insert(mistake);
+    }
+}

@@ -1,0 +1,53 @@
+//! Launches programs on a clean slate from multi-threaded hosts, with a result that never lies.
+//!
+//! A host with threads, libraries and plugins leaks: open descriptors, ignored signals, a blocked mask, a raised limit.
+//! [`Launch`] starts a program with what it was asked for and nothing else, and says exactly what failed where it could
+//! not.
+//!
+//! ```
+//! use exec_relay_launcher::{Launch, Stdio};
+//! use std::io::Read;
+//!
+//! let mut child = Launch::new("/bin/echo").arg("hello").stdout(Stdio::Piped).launch()?;
+//! let mut said = String::new();
+//! child.stdout.take().expect("it is piped").read_to_string(&mut said)?;
+//! assert_eq!(said, "hello\n");
+//! assert!(child.wait()?.success());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Which vehicle
+//!
+//! | | [`Vehicle::InPlace`], the default | [`Vehicle::Relay`], [`Vehicle::RelayAt`] |
+//! |---|---|---|
+//! | what runs between clone and exec | the steps of `exec_relay`, on a stack of their own | nothing of ours: posix_spawn(3) |
+//! | how often is exec called | once | twice: relay, then the program |
+//! | what it needs | nothing | a file, or memfd_create(2) with execution and /proc |
+//! | the calling thread is stopped | until the program's file is mapped | until relay's file of a few KiB is mapped |
+//! | [`Launch::timeout`] | not needed and not looked at | ends a launch that hangs |
+//! | killed before the program began | always told apart | told apart where /proc is mounted, else taken for it |
+//!
+//! InPlace is the default because it needs nothing that a sandbox may lack, is the faster one, and can prove more. Take
+//! Relay where the program lies on a disk that may hang, since the calling thread waits for it otherwise, or where no
+//! code but the C library's may run in a child that shares the host's memory.
+//!
+//! Linux 5.4 and newer: a [`Child`] is a pidfd that can be waited for.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("exec-relay-launcher is for Linux");
+
+mod child;
+#[allow(unsafe_code, reason = "clone, on a stack of its own")]
+mod clone;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod error;
+mod launch;
+mod prepared;
+mod relay;
+#[allow(unsafe_code, reason = "two calls on a pidfd that no safe crate has whole")]
+mod sys;
+
+pub use child::Child;
+pub use error::{Concern, Error, Step};
+pub use launch::{HARD_LIMIT, Launch, Source, Stdio, Vehicle};

@@ -1,0 +1,357 @@
+//! The vehicles Relay and RelayAt: posix_spawn(3) of the relay program, which cleans, reports, and becomes the program.
+//!
+//! # Descriptors
+//!
+//! Everything is close-on-exec from birth, and what the relay is to have it gets by a file action, which takes place in
+//! the child alone. So no sibling that another thread spawns ever holds an end of ours, and nothing here takes a lock.
+//! The moves are those that relay itself would make, planned by the same [`exec_relay::fd_plan`]: the relay finds every
+//! descriptor under the number that the program has, and is told to keep it.
+//!
+//! # The gate
+//!
+//! The status pipe is one of packets (O_DIRECT, pipe(2)) with room for one, and that is taken by us before the relay
+//! starts. So it cannot say that it is ready, nor become the program, before we have opened its pidfd and made room. Its
+//! first record is thus the proof that the pidfd is its own, even in a host that ignores SIGCHLD, where the number of a
+//! dead child is free at once.
+//!
+//! # What is proven
+//!
+//! A record says what failed. End of file without one means that the relay died. READY and end of file leave open
+//! whether the program began or the relay was killed in between, and that is told
+//!
+//! - by an exit status: after READY the relay exits only with another record, so it was the program that exited;
+//! - by the process's name, /proc/PID/comm, which is there until a zombie is reaped: execve(2) changes it from the
+//!   relay's to the program's, and the relay never does.
+//!
+//! A process that is dead by a signal and of which neither can be told counts as killed before it began. Without /proc
+//! one that is still alive counts as begun.
+
+use std::collections::BTreeSet;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::process;
+use std::time::{Duration, Instant};
+
+use exec_relay::fd_plan::Move;
+use exec_relay::request::HARD_LIMIT;
+use exec_relay::signal::{self, SignalSet};
+use exec_relay::status::{self, Record};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions, WaitOptions, kill_process, pidfd_open, waitpid};
+
+use crate::child::{Process, wait_readable};
+use crate::error::Error;
+use crate::prepared::Prepared;
+
+/// Launches the program by the relay at `path`, or by the embedded one.
+pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error> {
+    let deadline = prepared.launch.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let lacks = |what| move |cause: io::Error| Error::Host { what, cause };
+
+    let relay = Relay::open(prepared, path)?;
+    let (reader, writer) = gate().map_err(lacks("a status pipe"))?;
+    let (actions, status) = actions(prepared, &relay, &writer)?;
+    let arguments = arguments(prepared, status);
+    let attributes = PosixSpawnAttr::init().map_err(|errno| lacks("memory")(errno.into()))?;
+    let id = posix_spawn(relay.path.as_c_str(), &actions, &attributes, &arguments, &prepared.environment);
+    let id = id.map_err(|errno| match errno {
+        nix::Error::EAGAIN | nix::Error::ENOMEM => {
+            Error::Process { program: prepared.program().to_owned(), cause: errno.into() }
+        }
+        _ => Error::Relay { relay: path.map(Path::to_owned), cause: errno.into() },
+    })?;
+    drop(writer);
+
+    let mut process = adopt(id.as_raw()).map_err(lacks("a descriptor for the new process"))?;
+    let records = Records { reader, path, deadline, prepared };
+    match records.follow() {
+        Ok(End::Failed(error)) => {
+            process.end();
+            Err(error)
+        }
+        // It is dying by itself, and the pidfd has not been proven to be its own: it is not killed by that.
+        Ok(End::Silent) => {
+            let status = process.wait(WaitIdOptions::EXITED).unwrap_or(None);
+            Err(Error::Killed { program: prepared.program().to_owned(), status })
+        }
+        Ok(End::Ready) => match records.prove(&mut process, &relay) {
+            Ok(()) => Ok(process),
+            Err(error) => {
+                process.end();
+                Err(error)
+            }
+        },
+        Err(cause) => {
+            process.end();
+            Err(lacks("the relay's report")(cause))
+        }
+    }
+}
+
+/// The relay program.
+struct Relay {
+    path: CString,
+    /// The name that its process has, the last part of its path; see PR_SET_NAME(2const).
+    name: Vec<u8>,
+    /// The file in memory, which must not be overwritten before it is executed.
+    file: Option<OwnedFd>,
+}
+
+impl Relay {
+    fn open(prepared: &Prepared, path: Option<&Path>) -> Result<Self, Error> {
+        let (path, file) = match path {
+            Some(path) if !path.is_absolute() => {
+                return Err(Error::Request { mistake: format!("the relay {path:?} is not an absolute path") });
+            }
+            Some(path) => (path.as_os_str().to_owned(), None),
+            None => {
+                let file = embedded(prepared).map_err(|cause| match cause.raw_os_error() {
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Error::Host { what: "a file in memory", cause },
+                    _ => Error::Relay { relay: None, cause },
+                })?;
+                (OsString::from(format!("/proc/self/fd/{}", file.as_raw_fd())), Some(file))
+            }
+        };
+        let name = name_of(Path::new(&path));
+        let path = CString::new(path.into_vec())
+            .map_err(|_| Error::Request { mistake: "the path of the relay holds a NUL byte".to_owned() })?;
+        Ok(Self { path, name, file })
+    }
+}
+
+/// Opens the embedded relay beside the descriptors that are asked for.
+#[cfg(feature = "embedded")]
+fn embedded(prepared: &Prepared) -> io::Result<OwnedFd> {
+    let mut least = 3;
+    loop {
+        let file = crate::embedded::open(least)?;
+        if !prepared.plan.is_target(file.as_raw_fd()) {
+            return Ok(file);
+        }
+        least = file.as_raw_fd() + 1;
+    }
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded(_: &Prepared) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The name of a process that executes `path`.
+fn name_of(path: &Path) -> Vec<u8> {
+    const LONGEST: usize = 15;
+    let name = path.file_name().unwrap_or(OsStr::new("")).as_bytes();
+    name[..name.len().min(LONGEST)].to_vec()
+}
+
+/// A status pipe that is full.
+fn gate() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT)?;
+    // Rounded up to one page, which is one packet.
+    fcntl_setpipe_size(&writer, 1)?;
+    rustix::io::write(&writer, b".")?;
+    Ok((reader, writer))
+}
+
+/// The file actions that bring each descriptor to its number, and the number that the status pipe gets.
+fn actions(prepared: &Prepared, relay: &Relay, writer: &OwnedFd) -> Result<(PosixSpawnFileActions, RawFd), Error> {
+    let mut taken: BTreeSet<RawFd> = prepared.wanted.iter().flat_map(|&(target, source)| [target, source]).collect();
+    taken.extend([writer.as_raw_fd()]);
+    taken.extend(relay.file.as_ref().map(AsRawFd::as_raw_fd));
+    // Whatever else has that number here: the relay would only close it.
+    let mut free = (3..).filter(|number| !taken.contains(number));
+    let mut next = || free.next().unwrap_or(RawFd::MAX);
+
+    let (status, mut plan) = (next(), prepared.plan.clone());
+    let failed = |target: RawFd| {
+        move |errno: nix::Error| prepared.step_failed(status::Step::RENAME.number().into(), errno as u32, target as u32)
+    };
+    let mut actions = PosixSpawnFileActions::init().map_err(failed(0))?;
+    // First, while nothing has been moved over it.
+    actions.add_dup2(writer.as_raw_fd(), status).map_err(failed(status))?;
+    // The C library takes a copy onto itself for what clears the close-on-exec mark, as POSIX has it.
+    for &(target, _) in prepared.wanted.iter().filter(|(target, source)| target == source) {
+        actions.add_dup2(target, target).map_err(failed(target))?;
+    }
+    while let Some(next_move) = plan.next_move() {
+        match next_move {
+            Move::Copy { target, source } => {
+                actions.add_dup2(source, target).map_err(failed(target))?;
+                plan.copied(target);
+            }
+            Move::SetAside(source) => {
+                let aside = next();
+                actions.add_dup2(source, aside).map_err(failed(source))?;
+                plan.set_aside(source, aside);
+            }
+        }
+    }
+    Ok((actions, status))
+}
+
+/// relay's arguments; see its README.
+fn arguments(prepared: &Prepared, status: RawFd) -> Vec<CString> {
+    let launch = prepared.launch;
+    let mut all = vec![c"relay".to_owned()];
+    // None of what is added here holds a NUL.
+    let mut add = |option: String| all.push(CString::new(option).unwrap_or_default());
+    add(format!("--status={status}"));
+    let kept: Vec<_> =
+        prepared.wanted.iter().filter(|(target, _)| *target > 2).map(|(target, _)| target.to_string()).collect();
+    if !kept.is_empty() {
+        add(format!("--keep={}", kept.join(",")));
+    }
+    for descriptor in &prepared.closed {
+        add(format!("--close={descriptor}"));
+    }
+    if !launch.listening.is_empty() {
+        add(format!("--listen-fds={}", launch.listening.len()));
+    }
+    for (option, signals) in
+        [("ignore", launch.ignored), ("block", launch.blocked), ("keep-ignored", launch.keep_ignored)]
+    {
+        if signals != SignalSet::default() {
+            let numbers: Vec<_> = signal::ALL.filter(|&signal| signals.has(signal)).map(|n| n.to_string()).collect();
+            add(format!("--{option}={}", numbers.join(",")));
+        }
+    }
+    if let Some((soft, hard)) = launch.nofile {
+        // relay reads numbers up to the largest C int.
+        let limit = |limit: u32| if limit > i32::MAX as u32 { "hard".to_owned() } else { limit.to_string() };
+        add(if hard == HARD_LIMIT {
+            format!("--nofile={}", limit(soft))
+        } else {
+            format!("--nofile={}:{}", limit(soft), limit(hard))
+        });
+    }
+    if let Some(mask) = launch.umask {
+        add(format!("--umask={mask:o}"));
+    }
+    if launch.session {
+        add("--setsid".to_owned());
+    }
+    if let Some(terminal) = launch.terminal {
+        add(format!("--ctty={terminal}"));
+    }
+    if launch.die_with_parent {
+        add(format!("--die-with-parent={}", process::id()));
+    }
+    if launch.no_new_privileges {
+        add("--no-new-privs".to_owned());
+    }
+    if let Some(score) = launch.oom_score {
+        add(format!("--oom-score-adj={score}"));
+    }
+    let mut add_two = |option: &std::ffi::CStr, value: &CString| all.extend([option.to_owned(), value.clone()]);
+    if let Some(directory) = &launch.directory {
+        add_two(c"--chdir", directory);
+    }
+    if let Some(name) = &launch.argv0 {
+        add_two(c"--argv0", name);
+    }
+    add_two(c"--", &launch.program);
+    all.extend(launch.arguments.iter().cloned());
+    all
+}
+
+/// Opens the pidfd of a child that nobody else reaps while it waits at the gate. Kills and reaps it where that fails.
+fn adopt(id: i32) -> io::Result<Process> {
+    let child = Pid::from_raw(id).ok_or(io::ErrorKind::NotFound)?;
+    match pidfd_open(child, PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Process::new(id, pidfd)),
+        Err(errno) => {
+            let _ = kill_process(child, Signal::KILL);
+            while let Err(Errno::INTR) = waitpid(Some(child), WaitOptions::empty()) {}
+            Err(errno.into())
+        }
+    }
+}
+
+/// How the relay's report ended.
+enum End {
+    /// READY and end of file.
+    Ready,
+    /// End of file alone.
+    Silent,
+    Failed(Error),
+}
+
+/// What the relay reports.
+struct Records<'l> {
+    reader: OwnedFd,
+    path: Option<&'l Path>,
+    deadline: Option<Instant>,
+    prepared: &'l Prepared<'l>,
+}
+
+impl Records<'_> {
+    /// Opens the gate and reads to the end.
+    fn follow(&self) -> io::Result<End> {
+        let (mut is_open, mut is_ready) = (false, false);
+        // One byte more than a record has, so that a longer packet is told from one.
+        let mut packet = [0; Record::SIZE + 1];
+        loop {
+            if !wait_readable(&[self.reader.as_fd()], self.deadline)?[0] {
+                return Ok(End::Failed(self.too_late()));
+            }
+            let record = match rustix::io::read(&self.reader, &mut packet) {
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+                Ok(0) => return Ok(if is_ready { End::Ready } else { End::Silent }),
+                Ok(1) if !is_open => {
+                    is_open = true;
+                    continue;
+                }
+                Ok(Record::SIZE) => packet.first_chunk().and_then(Record::decode),
+                Ok(_) => None,
+            };
+            match record {
+                Some(Record::READY) if !is_ready => is_ready = true,
+                Some(record) => {
+                    return Ok(End::Failed(self.prepared.step_failed(record.step, record.errno, record.detail)));
+                }
+                None => return Ok(End::Failed(Error::Protocol { relay: self.path.map(Path::to_owned) })),
+            }
+        }
+    }
+
+    /// Whether the program began, after READY and end of file.
+    fn prove(&self, process: &mut Process, relay: &Relay) -> Result<(), Error> {
+        let program = self.prepared.program();
+        // Where both have the same name it tells nothing.
+        let can_tell = name_of(program) != relay.name;
+        loop {
+            let name = if can_tell { fs::read(format!("/proc/{}/comm", process.id)).ok() } else { None };
+            let has_begun = name.as_deref().map(|name| name.strip_suffix(b"\n").unwrap_or(name) != relay.name);
+            // Looked at after the name: while this says that it is there, the name was its own.
+            match process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {
+                Ok(Some(status)) if status.code().is_some() => return Ok(()),
+                Ok(Some(_)) if process.status.is_none() && has_begun == Some(true) => return Ok(()),
+                Ok(None) if has_begun != Some(false) => return Ok(()),
+                // All its descriptors are closed, and it is about to be dead.
+                Ok(None) => {
+                    let soon = Instant::now() + Duration::from_millis(1);
+                    let _ = wait_readable(&[process.pidfd.as_fd()], Some(soon));
+                    if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
+                        return Err(self.too_late());
+                    }
+                }
+                Ok(Some(status)) => {
+                    return Err(Error::Killed { program: program.to_owned(), status: Some(status) });
+                }
+                Err(_) => return Err(Error::Killed { program: program.to_owned(), status: None }),
+            }
+        }
+    }
+
+    fn too_late(&self) -> Error {
+        let after = self.prepared.launch.timeout.unwrap_or_default();
+        Error::Timeout { program: self.prepared.program().to_owned(), after }
+    }
+}

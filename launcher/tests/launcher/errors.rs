@@ -1,0 +1,177 @@
+//! Each failure reaches the caller as itself, and leaves nothing behind.
+
+use std::fs::{self, File};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use exec_relay_launcher::{Concern, Error, Launch, Stdio, Step, Vehicle};
+use tempfile::TempDir;
+
+use crate::support::{alone, children, open_descriptors, script, vehicles};
+
+#[track_caller]
+fn fails(vehicle: &Vehicle, set: impl FnOnce(&mut Launch<'_>), program: &Path) -> Error {
+    let mut launch = Launch::new(program);
+    launch.vehicle(vehicle.clone());
+    set(&mut launch);
+    launch.launch().expect_err("a failure")
+}
+
+#[test]
+fn mistakes_in_the_request() {
+    fn mistake(set: impl FnOnce(&mut Launch<'_>)) -> String {
+        let error = fails(&Vehicle::InPlace, set, Path::new("/bin/true"));
+        assert!(matches!(error, Error::Request { .. }), "{error:?}");
+        assert_eq!((error.step(), error.errno()), (None, None));
+        error.to_string()
+    }
+    let null = File::open("/dev/null").expect("/dev/null");
+    let null = null.as_fd();
+    // SAFETY: it outlives every launch below; the closures' type cannot say so.
+    #[allow(unsafe_code)]
+    let null = unsafe { std::os::fd::BorrowedFd::borrow_raw(null.as_raw_fd()) };
+    assert_eq!(mistake(|launch| _ = launch.arg("a\0b")), r#"cannot launch: "a\0b" holds a NUL byte"#);
+    assert_eq!(mistake(|launch| _ = launch.fd(-1, null)), "cannot launch: -1 is no descriptor");
+    let twice = "cannot launch: the program's descriptor 5 is asked for twice";
+    assert_eq!(mistake(|launch| _ = launch.fd(5, null).fd(5, null)), twice);
+    let many = "cannot launch: more than 256 descriptors are asked for";
+    assert_eq!(mistake(|launch| (3..300).for_each(|number| _ = launch.fd(number, null))), many);
+    assert_eq!(mistake(|launch| _ = launch.ignore([65])), "cannot launch: 65 is no signal");
+    assert_eq!(mistake(|launch| _ = launch.block([9])), "cannot launch: KILL and STOP cannot be ignored or blocked");
+    assert_eq!(mistake(|launch| _ = launch.umask(0o1000)), "cannot launch: 0o1000 is no umask");
+    assert_eq!(mistake(|launch| _ = launch.oom_score_adj(1001)), "cannot launch: 1001 is no out-of-memory score");
+    assert_eq!(
+        mistake(|launch| _ = launch.env("A=B", "")),
+        r#"cannot launch: "A=B" is no name of an environment variable"#
+    );
+    let relative = fails(&Vehicle::InPlace, |_| {}, Path::new("true"));
+    assert_eq!(relative.to_string(), r#"cannot launch: "true" is not an absolute path"#);
+}
+
+#[test]
+fn programs_that_cannot_be_run() {
+    let directory = TempDir::new().expect("a directory");
+    let at = |name, text, mode| script(directory.path(), name, text, mode);
+    // An ELF file whose interpreter is missing.
+    let mut elf = fs::read("/bin/true").expect("a dynamically linked program");
+    let name = b"/lib64/ld-linux";
+    let place = elf.windows(name.len()).position(|window| window == name).expect("its interpreter");
+    elf[place + 1] = b'X';
+    let broken = at("elf", "", 0o755);
+    fs::write(&broken, elf).expect("a file");
+    for vehicle in vehicles() {
+        for (program, errno, reason) in [
+            (directory.path().join("missing"), libc::ENOENT, "no such file (ENOENT)"),
+            (at("not executable", "#!/bin/sh\n", 0o644), libc::EACCES, "permission denied (EACCES)"),
+            (at("junk", "junk\n", 0o755), libc::ENOEXEC, "not a format that runs here (ENOEXEC)"),
+            (PathBuf::from("/bin/sh/x"), libc::ENOTDIR, "not a directory (ENOTDIR)"),
+        ] {
+            let error = fails(&vehicle, |_| {}, &program);
+            assert_eq!((error.step(), error.errno()), (Some(Step::Exec), Some(errno)), "{vehicle:?} {program:?}");
+            assert_eq!(error.to_string(), format!("cannot start {}: {reason}", program.display()));
+        }
+        for (program, interpreter) in [
+            (at("script", "#! /no/such/interpreter -x\n", 0o755), "/no/such/interpreter"),
+            (broken.clone(), "/Xib64/ld-linux-x86-64.so.2"),
+        ] {
+            let error = fails(&vehicle, |_| {}, &program);
+            let Error::Step { step: Step::Interpreter, concern: Concern::Interpreter(Some(found)), .. } = &error else {
+                panic!("{vehicle:?}: {error:?}");
+            };
+            assert_eq!(found, Path::new(interpreter));
+            let sentence =
+                format!("cannot start {}: the interpreter {interpreter} it names is missing", program.display());
+            assert_eq!(error.to_string(), sentence);
+        }
+        let long = "x".repeat(131_072);
+        let error = fails(&vehicle, |launch| _ = launch.arg(&long), Path::new("/bin/true"));
+        assert_eq!(error.errno(), Some(libc::E2BIG), "{vehicle:?}: {error:?}");
+    }
+}
+
+#[test]
+fn steps_that_fail() {
+    for vehicle in vehicles() {
+        let check = |set: &dyn Fn(&mut Launch<'_>), step, errno, concern: Concern, sentence: &str| {
+            let error = fails(&vehicle, set, Path::new("/bin/true"));
+            assert_eq!((error.step(), error.errno()), (Some(step), Some(errno)), "{vehicle:?}: {error:?}");
+            assert!(matches!(&error, Error::Step { concern: found, .. } if *found == concern), "{error:?}");
+            assert_eq!(error.to_string(), format!("cannot start /bin/true: {sentence}"));
+        };
+        let missing = PathBuf::from("/no/such/directory");
+        check(
+            &|launch| _ = launch.current_dir("/no/such/directory"),
+            Step::Directory,
+            libc::ENOENT,
+            Concern::Directory(missing),
+            "changing the directory failed (/no/such/directory): no such file (ENOENT)",
+        );
+        check(
+            &|launch| _ = launch.stdin(Stdio::Null).ctty(0),
+            Step::Terminal,
+            libc::ENOTTY,
+            Concern::Descriptor(0),
+            "taking a controlling terminal failed (descriptor 0): not a terminal (ENOTTY)",
+        );
+        check(
+            &|launch| _ = launch.fd(1_000_000_000, File::open("/dev/null").expect("/dev/null")),
+            Step::Rename,
+            libc::EBADF,
+            Concern::Descriptor(1_000_000_000),
+            "giving a descriptor its number failed (descriptor 1000000000): not open (EBADF)",
+        );
+    }
+}
+
+#[test]
+fn a_relay_that_cannot_be_run() {
+    let directory = TempDir::new().expect("a directory");
+    let missing = directory.path().join("relay");
+    let not_executable = script(directory.path(), "plain", "#!/bin/sh\n", 0o644);
+    for (path, errno, reason) in
+        [(missing, libc::ENOENT, "no such file (ENOENT)"), (not_executable, libc::EACCES, "permission denied (EACCES)")]
+    {
+        let error = fails(&Vehicle::RelayAt(path.clone()), |_| {}, Path::new("/bin/true"));
+        assert!(matches!(&error, Error::Relay { relay: Some(relay), .. } if *relay == path), "{error:?}");
+        assert_eq!(error.errno(), Some(errno));
+        assert_eq!(error.to_string(), format!("the relay {} cannot be run: {reason}", path.display()));
+    }
+    let error = fails(&Vehicle::RelayAt("relay".into()), |_| {}, Path::new("/bin/true"));
+    assert!(matches!(error, Error::Request { .. }));
+}
+
+#[test]
+fn something_else_in_the_place_of_the_relay() {
+    let directory = TempDir::new().expect("a directory");
+    // Dies without a word.
+    let mute = script(directory.path(), "mute", "#!/bin/sh\nexit 3\n", 0o755);
+    let error = fails(&Vehicle::RelayAt(mute), |_| {}, Path::new("/bin/true"));
+    assert!(matches!(&error, Error::Killed { status: Some(status), .. } if status.code() == Some(3)), "{error:?}");
+    // Answers something else. It is told the descriptor in its first argument.
+    let other = script(directory.path(), "other", "#!/bin/sh\necho hello, I am no relay >&${1#--status=}\n", 0o755);
+    let error = fails(&Vehicle::RelayAt(other.clone()), |_| {}, Path::new("/bin/true"));
+    assert!(matches!(&error, Error::Protocol { relay: Some(relay) } if *relay == other), "{error:?}");
+    // Never answers.
+    let silent = script(directory.path(), "silent", "#!/bin/sh\nexec sleep 1000\n", 0o755);
+    let after = Duration::from_millis(50);
+    let error = fails(&Vehicle::RelayAt(silent), |launch| _ = launch.timeout(after), Path::new("/bin/true"));
+    assert!(matches!(error, Error::Timeout { after: found, .. } if found == after), "{error:?}");
+}
+
+/// No process, no zombie and no descriptor is left, whatever has failed.
+#[test]
+fn failures_leave_nothing() {
+    alone("errors::failures_leave_nothing", || {
+        // The file in memory is made once, and the probe's build is over.
+        Launch::new("/bin/true").vehicle(Vehicle::Relay).launch().expect("true").wait().expect("a status");
+        let before = open_descriptors();
+        mistakes_in_the_request();
+        programs_that_cannot_be_run();
+        steps_that_fail();
+        a_relay_that_cannot_be_run();
+        something_else_in_the_place_of_the_relay();
+        assert_eq!(open_descriptors(), before);
+        assert_eq!(children(), [""; 0]);
+    });
+}

@@ -1,0 +1,177 @@
+//! Programs, slates, processes, and tests that need a process to themselves.
+
+#![allow(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use exec_relay_launcher::{Launch, Stdio, Vehicle};
+use serde::Deserialize;
+
+/// Both programs, built as the package at the root builds them.
+fn programs() -> &'static Path {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        // Below a directory that cargo has for tests, but not locked while they run.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", "exec-relay", "--features", "probe", "--bins", "--manifest-path"]);
+        cargo.arg(root.join("Cargo.toml")).arg("--target-dir").arg(&target);
+        for name in ["RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+            cargo.env_remove(name);
+        }
+        assert!(cargo.status().expect("cargo").success(), "the probe cannot be built");
+        target.join("debug")
+    })
+}
+
+pub fn probe() -> PathBuf {
+    programs().join("probe")
+}
+
+pub fn relay() -> PathBuf {
+    programs().join("relay")
+}
+
+/// Every way to launch.
+pub fn vehicles() -> [Vehicle; 3] {
+    [Vehicle::InPlace, Vehicle::Relay, Vehicle::RelayAt(relay())]
+}
+
+/// What the probe prints; see tests/probe of the root package.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slate {
+    pub arguments: Vec<String>,
+    pub environment: Vec<String>,
+    pub descriptors: Vec<Descriptor>,
+    pub not_default: Vec<u32>,
+    pub blocked: Vec<u32>,
+    pub pending: Vec<u32>,
+    pub nofile: [u64; 2],
+    pub timers: [bool; 3],
+    pub umask: u32,
+    pub pid: u32,
+    pub parent: u32,
+    pub group: u32,
+    pub session: u32,
+    pub directory: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the device is part of what the probe prints")]
+pub struct Descriptor {
+    pub number: RawFd,
+    pub close_on_exec: bool,
+    pub device: [u64; 2],
+    pub inode: u64,
+}
+
+impl Slate {
+    #[track_caller]
+    pub fn assert_clean(&self, open: impl IntoIterator<Item = RawFd>) {
+        let found: BTreeSet<_> = self.descriptors.iter().map(|descriptor| descriptor.number).collect();
+        assert_eq!(found, open.into_iter().collect(), "open descriptors");
+        assert!(self.descriptors.iter().all(|descriptor| !descriptor.close_on_exec));
+        assert_eq!(self.not_default, [0_u32; 0], "dispositions");
+        assert_eq!(self.blocked, [0_u32; 0], "blocked signals");
+        assert_eq!(self.pending, [0_u32; 0], "pending signals");
+        assert_eq!(self.timers, [false; 3], "interval timers");
+    }
+
+    #[track_caller]
+    pub fn inode(&self, number: RawFd) -> u64 {
+        let found = self.descriptors.iter().find(|descriptor| descriptor.number == number);
+        found.unwrap_or_else(|| panic!("descriptor {number} is closed: {self:?}")).inode
+    }
+}
+
+/// Launches the probe by this vehicle and returns what it saw.
+#[track_caller]
+pub fn slate_by(vehicle: Vehicle, set: impl FnOnce(&mut Launch<'_>)) -> Slate {
+    let mut launch = Launch::new(probe());
+    launch.stdin(Stdio::Null).vehicle(vehicle.clone());
+    launch.stdout(Stdio::Piped);
+    set(&mut launch);
+    let mut child = launch.launch().unwrap_or_else(|error| panic!("{vehicle:?}: {error}"));
+    let mut printed = Vec::new();
+    child.stdout.take().expect("it is piped").read_to_end(&mut printed).expect("the probe's output");
+    assert!(child.wait().expect("its status").success());
+    let slate: Slate = serde_json::from_slice(&printed).unwrap_or_else(|error| panic!("{error}: {printed:?}"));
+    assert_eq!(slate.pid, child.id());
+    slate
+}
+
+/// The same by each vehicle, for `check`.
+#[track_caller]
+pub fn each(mut set: impl FnMut(&mut Launch<'_>), mut check: impl FnMut(&Slate)) {
+    for vehicle in vehicles() {
+        println!("{vehicle:?}");
+        check(&slate_by(vehicle, &mut set));
+    }
+}
+
+/// Runs `body` in a process of its own: this test alone, by its path in this program.
+pub fn alone(name: &str, body: impl FnOnce()) {
+    const ALONE: &str = "LAUNCHER_TEST_ALONE";
+    if env::var_os(ALONE).is_some() {
+        return body();
+    }
+    // Built here rather than by each of those processes.
+    programs();
+    let mut test = Command::new(env::current_exe().expect("this program"));
+    let output = test.args([name, "--exact", "--nocapture"]).env(ALONE, "1").output().expect("this program");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
+}
+
+/// The open descriptors of this process, for a test that has it to itself.
+pub fn open_descriptors() -> BTreeSet<RawFd> {
+    let numbers = (0..4096).filter(|&descriptor| flags(descriptor).is_some());
+    numbers.collect()
+}
+
+fn flags(descriptor: RawFd) -> Option<i32> {
+    // SAFETY: touches no memory.
+    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+    (flags >= 0).then_some(flags)
+}
+
+/// The children of this process, dead ones included, for a test that has it to itself.
+pub fn children() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").expect("/proc");
+    tasks
+        .flat_map(|task| {
+            let children = fs::read_to_string(task.expect("a task").path().join("children")).unwrap_or_default();
+            children.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+pub fn set_disposition(signal: i32, disposition: libc::sighandler_t) {
+    // SAFETY: SIG_IGN, SIG_DFL, or a handler that does nothing.
+    assert_ne!(unsafe { libc::signal(signal, disposition) }, libc::SIG_ERR);
+}
+
+pub fn set_limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: reads one structure.
+    if unsafe { libc::setrlimit(resource, &limit) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A script that is removed with its directory.
+pub fn script(directory: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = directory.join(name);
+    fs::write(&path, text).expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
+    path
+}
