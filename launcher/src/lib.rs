@@ -45,6 +45,8 @@ mod error;
 mod launch;
 mod prepared;
 mod relay;
+#[allow(unsafe_code, reason = "posix_spawn, with every error")]
+mod spawn;
 #[allow(unsafe_code, reason = "two calls on a pidfd that no safe crate has whole")]
 mod sys;
 

@@ -40,7 +40,6 @@ use exec_relay::fd_plan::Move;
 use exec_relay::request::HARD_LIMIT;
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::{self, Record};
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions, WaitOptions, kill_process, pidfd_open, waitpid};
@@ -48,6 +47,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions, WaitOptions, kill_
 use crate::child::{Process, wait_readable};
 use crate::error::Error;
 use crate::prepared::Prepared;
+use crate::spawn::FileActions;
 
 /// Launches the program by the relay at `path`, or by the embedded one.
 pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error> {
@@ -58,17 +58,14 @@ pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error
     let (reader, writer) = gate().map_err(lacks("a status pipe"))?;
     let (actions, status) = actions(prepared, &relay, &writer)?;
     let arguments = arguments(prepared, status);
-    let attributes = PosixSpawnAttr::init().map_err(|errno| lacks("memory")(errno.into()))?;
-    let id = posix_spawn(relay.path.as_c_str(), &actions, &attributes, &arguments, &prepared.environment);
-    let id = id.map_err(|errno| match errno {
-        nix::Error::EAGAIN | nix::Error::ENOMEM => {
-            Error::Process { program: prepared.program().to_owned(), cause: errno.into() }
-        }
-        _ => Error::Relay { relay: path.map(Path::to_owned), cause: errno.into() },
-    })?;
+    let id =
+        actions.spawn(&relay.path, &arguments, &prepared.environment).map_err(|cause| match cause.raw_os_error() {
+            Some(libc::EAGAIN | libc::ENOMEM) => Error::Process { program: prepared.program().to_owned(), cause },
+            _ => Error::Relay { relay: path.map(Path::to_owned), cause },
+        })?;
     drop(writer);
 
-    let mut process = adopt(id.as_raw()).map_err(lacks("a descriptor for the new process"))?;
+    let mut process = adopt(id).map_err(lacks("a descriptor for the new process"))?;
     let records = Records { reader, path, deadline, prepared };
     match records.follow() {
         Ok(End::Failed(error)) => {
@@ -160,7 +157,7 @@ fn gate() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// The file actions that bring each descriptor to its number, and the number that the status pipe gets.
-fn actions(prepared: &Prepared, relay: &Relay, writer: &OwnedFd) -> Result<(PosixSpawnFileActions, RawFd), Error> {
+fn actions(prepared: &Prepared, relay: &Relay, writer: &OwnedFd) -> Result<(FileActions, RawFd), Error> {
     let mut taken: BTreeSet<RawFd> = prepared.wanted.iter().flat_map(|&(target, source)| [target, source]).collect();
     taken.extend([writer.as_raw_fd()]);
     taken.extend(relay.file.as_ref().map(AsRawFd::as_raw_fd));
@@ -170,24 +167,27 @@ fn actions(prepared: &Prepared, relay: &Relay, writer: &OwnedFd) -> Result<(Posi
 
     let (status, mut plan) = (next(), prepared.plan.clone());
     let failed = |target: RawFd| {
-        move |errno: nix::Error| prepared.step_failed(status::Step::RENAME.number().into(), errno as u32, target as u32)
+        move |cause: io::Error| {
+            let errno = cause.raw_os_error().unwrap_or(0) as u32;
+            prepared.step_failed(status::Step::RENAME.number().into(), errno, target as u32)
+        }
     };
-    let mut actions = PosixSpawnFileActions::init().map_err(failed(0))?;
+    let mut actions = FileActions::new().map_err(|cause| Error::Host { what: "memory", cause })?;
     // First, while nothing has been moved over it.
-    actions.add_dup2(writer.as_raw_fd(), status).map_err(failed(status))?;
+    actions.copy(writer.as_raw_fd(), status).map_err(failed(status))?;
     // The C library takes a copy onto itself for what clears the close-on-exec mark, as POSIX has it.
     for &(target, _) in prepared.wanted.iter().filter(|(target, source)| target == source) {
-        actions.add_dup2(target, target).map_err(failed(target))?;
+        actions.copy(target, target).map_err(failed(target))?;
     }
     while let Some(next_move) = plan.next_move() {
         match next_move {
             Move::Copy { target, source } => {
-                actions.add_dup2(source, target).map_err(failed(target))?;
+                actions.copy(source, target).map_err(failed(target))?;
                 plan.copied(target);
             }
             Move::SetAside(source) => {
                 let aside = next();
-                actions.add_dup2(source, aside).map_err(failed(source))?;
+                actions.copy(source, aside).map_err(failed(source))?;
                 plan.set_aside(source, aside);
             }
         }
