@@ -1,1 +1,312 @@
-//! x
+//! Hosts that make launching hard.
+
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use exec_relay_launcher::{Error, Launch, Stdio, Step, Vehicle};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+use tempfile::TempDir;
+
+use crate::support::{alone, children, each, open_descriptors, relay, script, set_disposition, set_limit, vehicles};
+
+#[test]
+fn sigchld_is_ignored() {
+    alone("hosts::sigchld_is_ignored", || {
+        let relay = relay();
+        set_disposition(libc::SIGCHLD, libc::SIG_IGN);
+        let before = open_descriptors();
+        for vehicle in [Vehicle::InPlace, Vehicle::RelayAt(relay)] {
+            let mut launch = Launch::new("/bin/cat");
+            let mut child = launch.stdin(Stdio::Piped).pulse().vehicle(vehicle.clone()).launch().expect("cat");
+            drop(child.stdin.take());
+            let mut pulse = File::from(child.take_pulse().expect("it was asked for"));
+            assert_eq!(pulse.read(&mut [0]).expect("a pipe"), 0);
+            match child.wait() {
+                Ok(status) => assert!(status.success()),
+                // Linux before 6.15 cannot tell.
+                Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ECHILD)),
+            }
+            let error = Launch::new("/no/such/program").vehicle(vehicle).launch().expect_err("it is missing");
+            assert_eq!((error.step(), error.errno()), (Some(Step::Exec), Some(libc::ENOENT)));
+        }
+        // One that has long been gone is told from one that never began.
+        for _ in 0..100 {
+            drop(Launch::new("/bin/true").launch().expect("true"));
+        }
+        assert_eq!(open_descriptors(), before);
+    });
+}
+
+#[test]
+fn standard_descriptors_are_closed() {
+    alone("hosts::standard_descriptors_are_closed", || {
+        let saved: Vec<_> = (0..3)
+            // SAFETY: touches no memory.
+            .map(|descriptor| unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 500) })
+            .collect();
+        let result = std::panic::catch_unwind(|| {
+            for descriptor in 0..3 {
+                // SAFETY: they are open, and opened again below.
+                unsafe { libc::close(descriptor) };
+            }
+            // 0 and 1 are asked for, 2 stays closed.
+            each(|_| {}, |slate| slate.assert_clean([0, 1]));
+            for vehicle in vehicles() {
+                let mut launch = Launch::new("/bin/sh");
+                launch.args(["-c", "read line; echo $line >&2"]).vehicle(vehicle);
+                launch.stdin(Stdio::Piped).stdout(Stdio::Piped).stderr(Stdio::Piped);
+                let mut child = launch.launch().expect("sh");
+                io::Write::write_all(&mut child.stdin.take().expect("piped"), b"line\n").expect("a reader");
+                let mut said = String::new();
+                child.stderr.take().expect("piped").read_to_string(&mut said).expect("the output");
+                assert_eq!(said, "line\n");
+                assert!(child.wait().expect("a status").success());
+            }
+        });
+        for (descriptor, saved) in (0..).zip(saved) {
+            // SAFETY: touches no memory.
+            assert_eq!(unsafe { libc::dup2(saved, descriptor) }, descriptor);
+        }
+        result.expect("all of it");
+    });
+}
+
+#[test]
+fn the_descriptor_limit_is_reached() {
+    alone("hosts::the_descriptor_limit_is_reached", || {
+        Launch::new("/bin/true").vehicle(Vehicle::Relay).launch().expect("true").wait().expect("a status");
+        set_limit(libc::RLIMIT_NOFILE, 64, 64).expect("a limit");
+        let mut held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        // One above the limit may have been inherited.
+        let full = open_descriptors().len();
+        for free in 0..16 {
+            for vehicle in vehicles() {
+                let before = open_descriptors();
+                assert_eq!(before.len(), full - free);
+                let mut launch = Launch::new("/bin/true");
+                launch.stdin(Stdio::Piped).stdout(Stdio::Piped).stderr(Stdio::Null).pulse().vehicle(vehicle);
+                match launch.launch() {
+                    Ok(mut child) => {
+                        assert!(free > 5, "{free} cannot be enough");
+                        assert!(child.wait().expect("a status").success());
+                    }
+                    Err(error) => {
+                        assert!(free < 14, "{free} must be enough: {error:?}");
+                        assert!(matches!(error, Error::Host { .. }), "{error:?}");
+                        assert_eq!(error.errno(), Some(libc::EMFILE), "{error:?}");
+                        assert!(error.to_string().ends_with("too many descriptors (EMFILE)"), "{error}");
+                    }
+                }
+                assert_eq!(open_descriptors(), before);
+            }
+            held.pop();
+        }
+        drop(held);
+        assert_eq!(children(), [""; 0]);
+    });
+}
+
+#[test]
+fn the_process_limit_is_reached() {
+    alone("hosts::the_process_limit_is_reached", || {
+        // Root is not limited.
+        // SAFETY: touches no memory; every thread of this process changes with it.
+        if unsafe { libc::geteuid() } == 0 {
+            // SAFETY: the same.
+            assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 65_534) }, 0);
+        }
+        set_limit(libc::RLIMIT_NPROC, 1, 1).expect("a limit");
+        let before = open_descriptors();
+        for vehicle in [Vehicle::InPlace, Vehicle::RelayAt("/bin/true".into())] {
+            let error = Launch::new("/bin/true").vehicle(vehicle).launch().expect_err("no process");
+            assert!(matches!(error, Error::Process { .. }), "{error:?}");
+            assert_eq!(error.to_string(), "cannot start /bin/true: no new process: a limit is reached (EAGAIN)");
+        }
+        assert_eq!(open_descriptors(), before);
+    });
+}
+
+/// SIGALRM every 100 microseconds and SIGTSTP as fast as another thread can, both with handlers.
+#[test]
+fn signals_rain() {
+    alone("hosts::signals_rain", || {
+        extern "C" fn nothing(_: i32) {}
+        for signal in [libc::SIGALRM, libc::SIGTSTP] {
+            set_disposition(signal, nothing as extern "C" fn(i32) as libc::sighandler_t);
+        }
+        let interval = libc::timeval { tv_sec: 0, tv_usec: 100 };
+        let timer = libc::itimerval { it_interval: interval, it_value: interval };
+        // SAFETY: reads one structure and writes nothing (NULL).
+        assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) }, 0);
+        let over = AtomicBool::new(false);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    // SAFETY: touches no memory.
+                    unsafe { libc::kill(libc::getpid(), libc::SIGTSTP) };
+                }
+            });
+            for _ in 0..5 {
+                each(|_| {}, |slate| slate.assert_clean([0, 1, 2]));
+            }
+            for vehicle in vehicles() {
+                for _ in 0..50 {
+                    let mut child = Launch::new("/bin/true").vehicle(vehicle.clone()).launch().expect("true");
+                    assert!(child.wait().expect("a status").success());
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
+/// A process forked by a stranger holds the status pipe, so its end of file never comes.
+#[test]
+fn a_stranger_holds_the_status_pipe() {
+    alone("hosts::a_stranger_holds_the_status_pipe", || {
+        let directory = TempDir::new().expect("a directory");
+        let stranger = directory.path().join("stranger");
+        let text =
+            format!("#!/bin/sh\nsleep 1000 &\necho $! >{}\nexec {} \"$@\"\n", stranger.display(), relay().display());
+        let with_stranger = script(directory.path(), "relay", &text, 0o755);
+        let before = open_descriptors();
+        let after = Duration::from_millis(300);
+        let mut launch = Launch::new("/bin/cat");
+        launch.stdin(Stdio::Piped).vehicle(Vehicle::RelayAt(with_stranger)).timeout(after);
+        let error = launch.launch().expect_err("a timeout");
+        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        assert_eq!(error.to_string(), "cannot start /bin/cat: it has not begun after 300 ms");
+        let id = fs::read_to_string(stranger).expect("its number").trim().parse().expect("a number");
+        // SAFETY: touches no memory; the process is the one that the script started.
+        assert_eq!(unsafe { libc::kill(id, libc::SIGKILL) }, 0);
+        assert_eq!(open_descriptors(), before);
+        assert_eq!(children(), [""; 0]);
+    });
+}
+
+/// A host that closes what it does not know, and opens something else under its number.
+#[test]
+fn the_embedded_relay_is_closed_by_the_host() {
+    alone("hosts::the_embedded_relay_is_closed_by_the_host", || {
+        let launch = || {
+            let mut child = Launch::new("/bin/true").vehicle(Vehicle::Relay).launch().expect("true");
+            assert!(child.wait().expect("a status").success());
+        };
+        launch();
+        // SAFETY: this test has the process to itself, and what is open is the library's.
+        assert_eq!(unsafe { libc::close_range(3, u32::MAX, 0) }, 0);
+        launch();
+        let _others: Vec<_> = (0..8).map(|_| File::open("/dev/null").expect("/dev/null")).collect();
+        launch();
+    });
+}
+
+/// Applies a filter that refuses `calls`, given with the value of their second argument where that matters, and returns
+/// what a launch in that thread comes to.
+fn refused(calls: &[(i64, Option<u64>)], set: impl FnOnce(&mut Launch<'_>) + Send) -> Error {
+    let mut rules = BTreeMap::new();
+    for &(call, second) in calls {
+        let rule = second.map(|value| {
+            let condition = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
+            SeccompRule::new(vec![condition.expect("a condition")]).expect("a rule")
+        });
+        rules.insert(call, rule.into_iter().collect());
+    }
+    let refusal = SeccompAction::Errno(libc::EPERM as u32);
+    let architecture = std::env::consts::ARCH.try_into().expect("an architecture");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, architecture).expect("a filter");
+    let filter: BpfProgram = filter.try_into().expect("a filter");
+    thread::scope(|threads| {
+        let thread = threads.spawn(|| {
+            let mut launch = Launch::new("/bin/true");
+            set(&mut launch);
+            // It is this thread's, and ends with it.
+            seccompiler::apply_filter(&filter).expect("a filter");
+            launch.launch().expect_err("a refusal")
+        });
+        thread.join().expect("a thread")
+    })
+}
+
+#[test]
+fn steps_that_a_sandbox_refuses() {
+    type Set = fn(&mut Launch<'_>);
+    let steps: &[(&[(i64, Option<u64>)], Set, Step)] = &[
+        (
+            &[(libc::SYS_close_range, None), (libc::SYS_openat, None), (libc::SYS_fcntl, Some(libc::F_SETFD as u64))],
+            |_| {},
+            Step::Descriptors,
+        ),
+        (&[(libc::SYS_setsid, None)], |launch| _ = launch.session(), Step::Session),
+        (&[(libc::SYS_chdir, None)], |launch| _ = launch.current_dir("/"), Step::Directory),
+        (&[(libc::SYS_prctl, None)], |launch| _ = launch.die_with_parent(), Step::Parent),
+        (&[(libc::SYS_prctl, None)], |launch| _ = launch.no_new_privs(), Step::NewPrivileges),
+        (&[(libc::SYS_openat, None)], |launch| _ = launch.oom_score_adj(1), Step::OomScore),
+        (&[(libc::SYS_setitimer, None)], |_| {}, Step::Timers),
+        (&[(libc::SYS_rt_sigaction, None)], |_| {}, Step::Dispositions),
+    ];
+    for vehicle in vehicles() {
+        for (calls, set, step) in steps {
+            let error = refused(calls, |launch| set(launch.vehicle(vehicle.clone())));
+            assert_eq!((error.step(), error.errno()), (Some(*step), Some(libc::EPERM)), "{vehicle:?}: {error:?}");
+        }
+    }
+    // The C library asks for the limit itself, and this library blocks signals before it makes a process.
+    for vehicle in [Vehicle::Relay, Vehicle::RelayAt(relay())] {
+        let error = refused(&[(libc::SYS_rt_sigprocmask, None)], |launch| _ = launch.vehicle(vehicle));
+        assert_eq!((error.step(), error.errno()), (Some(Step::Mask), Some(libc::EPERM)), "{error:?}");
+    }
+    let error = refused(&[(libc::SYS_rt_sigprocmask, None)], |_| {});
+    assert!(matches!(error, Error::Host { .. }), "{error:?}");
+    let error = refused(&[(libc::SYS_prlimit64, None)], |_| {});
+    assert_eq!((error.step(), error.errno()), (Some(Step::Nofile), Some(libc::EPERM)), "{error:?}");
+}
+
+/// The fallbacks of the descriptors step hold in the host too.
+#[test]
+fn memory_that_cannot_be_executed() {
+    alone("hosts::memory_that_cannot_be_executed", || {
+        let error = refused(&[(libc::SYS_memfd_create, None)], |launch| _ = launch.vehicle(Vehicle::Relay));
+        assert!(matches!(error, Error::Relay { relay: None, .. }), "{error:?}");
+        assert_eq!(error.errno(), Some(libc::EPERM));
+        assert!(error.to_string().contains("Vehicle::RelayAt"), "{error}");
+    });
+}
+
+/// Marks descriptors by each way that is left.
+#[test]
+fn sandboxes_without_close_range() {
+    for calls in [&[libc::SYS_close_range][..], &[libc::SYS_close_range, libc::SYS_openat]] {
+        let calls: Vec<_> = calls.iter().map(|&call| (call, None)).collect();
+        let null = File::open("/dev/null").expect("/dev/null");
+        // SAFETY: touches no memory; the copy is closed with the owner.
+        let leaked = unsafe { OwnedFd::from_raw_fd(libc::dup(null.as_raw_fd())) };
+        // What cannot be started says that all before it went well.
+        let error = refused(&calls, |launch| _ = launch.current_dir("/no/such/directory"));
+        assert_eq!(error.step(), Some(Step::Directory), "{error:?}");
+        drop(leaked);
+    }
+}
+
+/// The numbers of the pulse and of what the library uses for itself never meet.
+#[test]
+fn the_pulse_takes_a_free_number() {
+    let null = File::open(Path::new("/dev/null")).expect("/dev/null");
+    let number: RawFd = 3;
+    each(
+        |launch| {
+            launch.pulse().fd(number, null.try_clone().expect("a copy")).fd(5, null.try_clone().expect("a copy"));
+        },
+        |slate| slate.assert_clean([0, 1, 2, 3, 4, 5]),
+    );
+}
