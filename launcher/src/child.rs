@@ -1,7 +1,7 @@
 //! A program that was launched.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::time::{Duration, Instant};
@@ -110,10 +110,27 @@ impl Child {
     }
 }
 
+impl Child {
+    /// Leaves the process to whoever waits for its number: unlike dropping this, it never reaps. Closes all descriptors.
+    pub fn into_id(self) -> u32 {
+        let id = self.id();
+        let mut process = self.process;
+        process.is_left = true;
+        id
+    }
+}
+
 impl AsFd for Child {
     /// The pidfd.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd()
+    }
+}
+
+impl AsRawFd for Child {
+    /// The pidfd's number, for event loops that want one.
+    fn as_raw_fd(&self) -> RawFd {
+        self.process.pidfd.as_raw_fd()
     }
 }
 
@@ -124,11 +141,13 @@ pub(crate) struct Process {
     pub pidfd: OwnedFd,
     /// How it ended, once it is reaped.
     pub status: Option<ExitStatus>,
+    /// Somebody else waits for it.
+    is_left: bool,
 }
 
 impl Process {
     pub fn new(id: i32, pidfd: OwnedFd) -> Self {
-        Self { id, pidfd, status: None }
+        Self { id, pidfd, status: None, is_left: false }
     }
 
     /// Waits; nothing where it still runs and `options` say not to wait for its end.
@@ -158,7 +177,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        if !self.is_left {
+            let _ = self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        }
     }
 }
 

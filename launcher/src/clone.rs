@@ -92,9 +92,9 @@ pub fn launch(prepared: &Prepared) -> Result<Process, Error> {
 
     let stack = Stack::new().map_err(|cause| Error::Host { what: "a stack", cause })?;
     let blocked = Blocked::new().map_err(|cause| Error::Host { what: "a blocked signal mask", cause })?;
-    let started = start(&stack, &mut shared).and_then(|(id, pidfd)| {
+    let started = start(&stack, &mut shared).map(|(id, pidfd)| {
         let ended = reap_before_exec(id, &shared);
-        Ok((id, pidfd, ended))
+        (id, pidfd, ended)
     });
     drop(blocked);
 

@@ -424,7 +424,7 @@ impl<'fd> Launch<'fd> {
         set
     }
 
-    fn mistake(&mut self, mistake: String) {
+    pub(crate) fn mistake(&mut self, mistake: String) {
         self.mistake.get_or_insert(mistake);
     }
 }

@@ -42,6 +42,8 @@ mod clone;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+#[allow(unsafe_code, reason = "what C calls")]
+pub mod ffi;
 mod launch;
 mod prepared;
 mod relay;

@@ -1,0 +1,125 @@
+/* Uses the library as a C host does. Prints nothing and returns 0 where all is well. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exec_relay.h"
+
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno); \
+            exit(1); \
+        } \
+    } while (0)
+
+static void read_all(int fd, char *text, size_t size) {
+    size_t length = 0;
+    ssize_t count;
+    while ((count = read(fd, text + length, size - 1 - length)) > 0)
+        length += (size_t) count;
+    text[length] = 0;
+    close(fd);
+}
+
+static void launches(ExecRelayVehicle vehicle) {
+    ExecRelayError error;
+    ExecRelayChild *child = NULL;
+    ExecRelayLaunch *launch = exec_relay_launch_new("/bin/sh");
+    exec_relay_launch_vehicle(launch, vehicle, NULL);
+    exec_relay_launch_arg(launch, "-c");
+    exec_relay_launch_arg(launch, "read line; echo $line $NAME >&7; exit 3");
+    exec_relay_launch_env(launch, "NAME", "value");
+    exec_relay_launch_stdio(launch, 0, EXEC_RELAY_STDIO_PIPED);
+    exec_relay_launch_pulse(launch);
+    int ends[2];
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    exec_relay_launch_fd(launch, 7, ends[1]);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == 0);
+    exec_relay_launch_free(launch);
+    close(ends[1]);
+
+    CHECK(exec_relay_child_id(child) > 0);
+    int status = -1;
+    CHECK(exec_relay_child_wait(child, 0, &status) == 0);
+    int input = exec_relay_child_take_pipe(child, 0), pulse = exec_relay_child_take_pulse(child);
+    CHECK(input >= 0 && pulse >= 0 && exec_relay_child_take_pipe(child, 1) == -1);
+    CHECK(write(input, "hello\n", 6) == 6);
+    close(input);
+    char said[64];
+    read_all(ends[0], said, sizeof said);
+    CHECK(strcmp(said, "hello value\n") == 0);
+    struct pollfd hang_up = {.fd = pulse};
+    CHECK(poll(&hang_up, 1, -1) == 1 && hang_up.revents & POLLHUP);
+    close(pulse);
+    CHECK(exec_relay_child_wait(child, -1, &status) == 1);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+    exec_relay_child_free(child);
+}
+
+static void failures(ExecRelayVehicle vehicle) {
+    ExecRelayError error;
+    ExecRelayChild *child = NULL;
+    ExecRelayLaunch *launch = exec_relay_launch_new("/no/such/program");
+    exec_relay_launch_vehicle(launch, vehicle, NULL);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1);
+    CHECK(error.kind == EXEC_RELAY_KIND_STEP && error.step == 26 && error.error_number == ENOENT);
+    CHECK(strcmp(error.message, "cannot start /no/such/program: no such file (ENOENT)") == 0);
+    CHECK(exec_relay_launch_start(launch, &child, NULL) == -1);
+    exec_relay_launch_fd(launch, 5, 12345);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1);
+    CHECK(error.kind == EXEC_RELAY_KIND_REQUEST && strstr(error.message, "descriptor 12345 is not open"));
+    exec_relay_launch_free(launch);
+    CHECK(child == NULL);
+    exec_relay_launch_free(NULL);
+    exec_relay_child_free(NULL);
+}
+
+static void one_call(void) {
+    int ends[2];
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    const char *argv[] = {"sh", "-c", "echo $0 $ONLY $(env | wc -l); kill -TERM $$", NULL};
+    const char *envp[] = {"ONLY=this", "PATH=/usr/bin:/bin", "PWD=/", NULL};
+    int fds[] = {-1, ends[1]};
+    int id = exec_relay_spawn("/bin/sh", argv, envp, fds, 2);
+    CHECK(id > 0);
+    close(ends[1]);
+    char said[64];
+    read_all(ends[0], said, sizeof said);
+    CHECK(strncmp(said, "sh this ", 8) == 0);
+    int status;
+    CHECK(waitpid(id, &status, 0) == id && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    CHECK(exec_relay_spawn("/no/such/program", argv, NULL, NULL, 0) == -ENOENT);
+    CHECK(exec_relay_spawn("relative", argv, NULL, NULL, 0) == -EINVAL);
+    int closed[] = {12345};
+    CHECK(exec_relay_spawn("/bin/sh", argv, NULL, closed, 1) == -EBADF);
+    CHECK(waitpid(-1, &status, 0) == -1 && errno == ECHILD);
+}
+
+static void *many(void *vehicle) {
+    for (int count = 0; count < 20; count++) {
+        launches(*(ExecRelayVehicle *) vehicle);
+        failures(*(ExecRelayVehicle *) vehicle);
+    }
+    return NULL;
+}
+
+int main(void) {
+    static ExecRelayVehicle vehicles[] = {EXEC_RELAY_VEHICLE_IN_PLACE, EXEC_RELAY_VEHICLE_RELAY};
+    one_call();
+    pthread_t threads[4];
+    for (int index = 0; index < 4; index++)
+        CHECK(pthread_create(&threads[index], NULL, many, &vehicles[index % 2]) == 0);
+    for (int index = 0; index < 4; index++)
+        CHECK(pthread_join(threads[index], NULL) == 0);
+    return 0;
+}
