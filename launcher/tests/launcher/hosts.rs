@@ -241,7 +241,8 @@ fn refused(calls: &[(i64, Option<u64>)], set: impl FnOnce(&mut Launch<'_>) + Sen
 #[test]
 fn steps_that_a_sandbox_refuses() {
     type Set = fn(&mut Launch<'_>);
-    let steps: &[(&[(i64, Option<u64>)], Set, Step)] = &[
+    type Calls = [(i64, Option<u64>)];
+    let steps: &[(&Calls, Set, Step)] = &[
         (
             &[(libc::SYS_close_range, None), (libc::SYS_openat, None), (libc::SYS_fcntl, Some(libc::F_SETFD as u64))],
             |_| {},
