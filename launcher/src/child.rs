@@ -90,7 +90,7 @@ impl Child {
     /// leaves the standard input open. Errors are those of [`Self::wait`].
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         if self.process.status.is_none() {
-            wait_readable(&[self.pidfd()], Some(Instant::now() + timeout))?;
+            wait_for(&[self.pidfd()], PollFlags::IN, Instant::now().checked_add(timeout))?;
         }
         self.try_wait()
     }
@@ -193,12 +193,13 @@ fn exit_status(status: &WaitIdStatus) -> Option<ExitStatus> {
     Some(ExitStatus::from_raw(raw))
 }
 
-/// Waits until one of `descriptors` is readable or hung up, or until `deadline`. Whether each of them is.
-pub(crate) fn wait_readable<const COUNT: usize>(
+/// Waits until `events` hold for one of `descriptors` or it is hung up, or until `deadline`. Which of them it is.
+pub(crate) fn wait_for<const COUNT: usize>(
     descriptors: &[BorrowedFd; COUNT],
+    events: PollFlags,
     deadline: Option<Instant>,
 ) -> io::Result<[bool; COUNT]> {
-    let mut entries = descriptors.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+    let mut entries = descriptors.map(|descriptor| PollFd::from_borrowed_fd(descriptor, events));
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // One that is too long for the kernel is for ever.

@@ -138,21 +138,18 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
     Ok((reader.into(), writer.into()))
 }
 
-/// `envp` in the order of names.
+/// `envp`; in the order of names where this launch changes it.
 fn environment(launch: &Launch) -> Vec<CString> {
-    let variable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        let mut text = name.into_vec();
-        let name = text.clone();
-        text.push(b'=');
-        text.extend_from_slice(value.as_bytes());
-        // What comes from a C string holds no NUL.
-        (name, CString::new(text).unwrap_or_default())
-    };
-    let inherited = (!launch.environment_cleared).then(|| env::vars_os().map(variable));
+    let inherited = (!launch.environment_cleared).then(env::vars_os).into_iter().flatten();
     if launch.environment.is_empty() && launch.listening.is_empty() {
-        return inherited.into_iter().flatten().map(|(_, variable)| variable).collect();
+        return inherited.map(|(name, value)| variable(&name, &value)).collect();
     }
-    let mut all: BTreeMap<_, _> = inherited.into_iter().flatten().collect();
+    let mut all: BTreeMap<_, _> = inherited
+        .map(|(name, value)| {
+            let variable = variable(&name, &value);
+            (name.into_vec(), variable)
+        })
+        .collect();
     for (name, variable) in &launch.environment {
         match variable {
             Some(variable) => drop(all.insert(name.clone(), variable.clone())),
@@ -161,9 +158,16 @@ fn environment(launch: &Launch) -> Vec<CString> {
     }
     if !launch.listening.is_empty() {
         // LISTEN_PID is added in the new process, which alone knows it.
-        let count = CString::new(format!("LISTEN_FDS={}", launch.listening.len())).unwrap_or_default();
+        let count = variable("LISTEN_FDS".as_ref(), launch.listening.len().to_string().as_ref());
         all.insert(b"LISTEN_FDS".to_vec(), count);
         all.remove(b"LISTEN_PID".as_slice());
     }
     all.into_values().collect()
+}
+
+/// `NAME=VALUE`.
+fn variable(name: &OsStr, value: &OsStr) -> CString {
+    let parts = [name.as_bytes(), b"=", value.as_bytes(), b"\0"];
+    // What comes from C strings holds no other NUL.
+    CString::from_vec_with_nul(parts.concat()).unwrap_or_default()
 }

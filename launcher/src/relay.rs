@@ -28,7 +28,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -40,11 +39,14 @@ use exec_relay::fd_plan::Move;
 use exec_relay::request::HARD_LIMIT;
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::{self, Record};
+use rustix::event::PollFlags;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
+use rustix::param::page_size;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions, WaitOptions, kill_process, pidfd_open, waitpid};
 
-use crate::child::{Process, wait_readable};
+use crate::child::{Process, wait_for};
 use crate::error::Error;
 use crate::prepared::Prepared;
 use crate::spawn::FileActions;
@@ -58,11 +60,12 @@ pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error
     let (reader, writer) = gate().map_err(lacks("a status pipe"))?;
     let (actions, status) = actions(prepared, &relay, &writer)?;
     let arguments = arguments(prepared, status);
-    let id =
-        actions.spawn(&relay.path, &arguments, &prepared.environment).map_err(|cause| match cause.raw_os_error() {
+    let id = actions.spawn(prepared.launch.keep_ignored, &relay.path, &arguments, &prepared.environment).map_err(
+        |cause| match cause.raw_os_error() {
             Some(libc::EAGAIN | libc::ENOMEM) => Error::Process { program: prepared.program().to_owned(), cause },
             _ => Error::Relay { relay: path.map(Path::to_owned), cause },
-        })?;
+        },
+    )?;
     drop(writer);
 
     let mut process = adopt(id).map_err(lacks("a descriptor for the new process"))?;
@@ -138,6 +141,15 @@ fn embedded(prepared: &Prepared) -> io::Result<OwnedFd> {
 #[cfg(not(feature = "embedded"))]
 fn embedded(_: &Prepared) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The name of a process, where /proc tells it.
+fn name_in_proc(id: i32) -> Option<Vec<u8>> {
+    let file = open(format!("/proc/{id}/comm"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    // The name, of 15 bytes at the most, and a line feed.
+    let mut name = [0; 32];
+    let length = rustix::io::read(file, &mut name).ok()?;
+    Some(name[..length.saturating_sub(1)].to_vec())
 }
 
 /// The name of a process that executes `path`.
@@ -292,22 +304,23 @@ struct Records<'l> {
 
 impl Records<'_> {
     /// Opens the gate and reads to the end.
+    ///
+    /// There is then room for the two records that the relay writes at the most, so that this thread need not wake up
+    /// for the first one: it waits for the hang-up alone.
     fn follow(&self) -> io::Result<End> {
-        let (mut is_open, mut is_ready) = (false, false);
+        fcntl_setpipe_size(&self.reader, 2 * page_size())?;
+        rustix::io::read(&self.reader, &mut [0; 1])?;
+        if !wait_for(&[self.reader.as_fd()], PollFlags::empty(), self.deadline)?[0] {
+            return Ok(End::Failed(self.too_late()));
+        }
+        let mut is_ready = false;
         // One byte more than a record has, so that a longer packet is told from one.
         let mut packet = [0; Record::SIZE + 1];
         loop {
-            if !wait_readable(&[self.reader.as_fd()], self.deadline)?[0] {
-                return Ok(End::Failed(self.too_late()));
-            }
             let record = match rustix::io::read(&self.reader, &mut packet) {
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(errno.into()),
                 Ok(0) => return Ok(if is_ready { End::Ready } else { End::Silent }),
-                Ok(1) if !is_open => {
-                    is_open = true;
-                    continue;
-                }
                 Ok(Record::SIZE) => packet.first_chunk().and_then(Record::decode),
                 Ok(_) => None,
             };
@@ -327,8 +340,7 @@ impl Records<'_> {
         // Where both have the same name it tells nothing.
         let can_tell = name_of(program) != relay.name;
         loop {
-            let name = if can_tell { fs::read(format!("/proc/{}/comm", process.id)).ok() } else { None };
-            let has_begun = name.as_deref().map(|name| name.strip_suffix(b"\n").unwrap_or(name) != relay.name);
+            let has_begun = if can_tell { name_in_proc(process.id).map(|name| name != relay.name) } else { None };
             // Looked at after the name: while this says that it is there, the name was its own.
             match process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {
                 Ok(Some(status)) if status.code().is_some() => return Ok(()),
@@ -337,7 +349,7 @@ impl Records<'_> {
                 // All its descriptors are closed, and it is about to be dead.
                 Ok(None) => {
                     let soon = Instant::now() + Duration::from_millis(1);
-                    let _ = wait_readable(&[process.pidfd.as_fd()], Some(soon));
+                    let _ = wait_for(&[process.pidfd.as_fd()], PollFlags::IN, Some(soon));
                     if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
                         return Err(self.too_late());
                     }

@@ -7,6 +7,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr;
 
+use exec_relay::signal::{self, SignalSet};
+
 /// What the new process does to its descriptors before it executes its program, in this order.
 pub struct FileActions(libc::posix_spawn_file_actions_t);
 
@@ -36,23 +38,26 @@ impl FileActions {
         outcome(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, source, target) })
     }
 
-    /// Starts the program in a new process, whose number is returned.
+    /// Starts the program in a new process, whose number is returned. What is not in `ignored` has its default there,
+    /// which the C library sets with fewer calls than it takes to find out what it was.
     pub fn spawn(
         &self,
+        ignored: SignalSet,
         program: &CStr,
         arguments: &[impl AsRef<CStr>],
         environment: &[impl AsRef<CStr>],
     ) -> io::Result<i32> {
         let (arguments, environment) = (vector(arguments), vector(environment));
+        let attributes = Attributes::new(ignored)?;
         let mut id = 0;
-        // SAFETY: the strings are borrowed, their vectors end with a NULL, and the C library changes neither. No
-        // attributes are NULL. It returns when the new process uses this memory no more.
+        // SAFETY: the strings are borrowed, their vectors end with a NULL, and the C library changes neither. It returns
+        // when the new process uses this memory no more.
         outcome(unsafe {
             libc::posix_spawn(
                 &raw mut id,
                 program.as_ptr(),
                 &raw const self.0,
-                ptr::null(),
+                &raw const attributes.0,
                 arguments.as_ptr().cast(),
                 environment.as_ptr().cast(),
             )
@@ -65,6 +70,34 @@ impl Drop for FileActions {
     fn drop(&mut self) {
         // SAFETY: they are initialized, and not used any more.
         unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+/// What posix_spawn does beside file actions.
+struct Attributes(libc::posix_spawnattr_t);
+
+impl Attributes {
+    fn new(ignored: SignalSet) -> io::Result<Self> {
+        let (mut attributes, mut defaults) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: each call initializes what it is given, or changes what has been initialized.
+        unsafe {
+            outcome(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
+            let mut attributes = Self(attributes.assume_init());
+            libc::sigfillset(defaults.as_mut_ptr());
+            for signal in signal::ALL.filter(|&signal| ignored.has(signal)) {
+                libc::sigdelset(defaults.as_mut_ptr(), signal as c_int);
+            }
+            outcome(libc::posix_spawnattr_setsigdefault(&raw mut attributes.0, defaults.as_ptr()))?;
+            outcome(libc::posix_spawnattr_setflags(&raw mut attributes.0, libc::POSIX_SPAWN_SETSIGDEF as _))?;
+            Ok(attributes)
+        }
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: they are initialized, and not used any more.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
     }
 }
 

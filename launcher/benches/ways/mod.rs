@@ -1,0 +1,161 @@
+//! The ways to launch that are compared.
+
+use std::ffi::CStr;
+use std::fs;
+use std::hint::black_box;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{io, ptr};
+
+use exec_relay_launcher::{Launch, Vehicle};
+
+/// A program without a C library, that does nothing but exit: what is measured is the launch.
+const PROGRAM: &str = r#"
+void _start(void) {
+#if defined(__x86_64__)
+    __asm__ volatile("syscall" : : "a"(231), "D"(0));
+#elif defined(__aarch64__)
+    register long status __asm__("x0") = 0, call __asm__("x8") = 94;
+    __asm__ volatile("svc 0" : : "r"(status), "r"(call));
+#else
+#error "how does a program exit here?"
+#endif
+    __builtin_unreachable();
+}
+"#;
+
+pub fn program(directory: &Path) -> PathBuf {
+    let (source, program) = (directory.join("exit.c"), directory.join("exit"));
+    fs::write(&source, PROGRAM).expect("a source file");
+    let mut cc = Command::new("cc");
+    let status = cc.args(["-static", "-nostdlib", "-O2", "-o"]).arg(&program).arg(&source).status();
+    assert!(status.expect("a C compiler").success());
+    program
+}
+
+pub fn command(program: &Path) {
+    assert!(Command::new(program).status().expect("a program").success());
+}
+
+pub fn command_with_pre_exec(program: &Path) {
+    let mut command = Command::new(program);
+    // SAFETY: system calls alone.
+    unsafe {
+        command.pre_exec(|| {
+            let cleaned = libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            let mut none = std::mem::zeroed();
+            libc::sigemptyset(&mut none);
+            for signal in 1..=64 {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
+            if cleaned == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        });
+    }
+    assert!(command.status().expect("a program").success());
+}
+
+pub fn posix_spawn(program: &CStr) {
+    unsafe extern "C" {
+        static environ: *const *mut libc::c_char;
+    }
+    let arguments = [program.as_ptr(), ptr::null()];
+    let (mut child, mut status) = (0, -1);
+    // SAFETY: the vectors end with a NULL; no actions and no attributes are NULL.
+    unsafe {
+        let (nothing, none) = (ptr::null(), ptr::null());
+        let spawned =
+            libc::posix_spawn(&mut child, program.as_ptr(), nothing, none, arguments.as_ptr().cast(), environ.cast());
+        assert_eq!(spawned, 0);
+        assert_eq!(libc::waitpid(child, &mut status, 0), child);
+    }
+    assert_eq!(status, 0);
+}
+
+pub fn launch(program: &Path, vehicle: &Vehicle) {
+    let mut child = Launch::new(program).vehicle(vehicle.clone()).launch().expect("a program");
+    assert!(child.wait().expect("a status").success());
+}
+
+/// What the bench's own cargo built: the file that the library carries.
+pub fn relay(directory: &Path) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--release", "--package", "exec-relay", "--manifest-path"]);
+    assert!(cargo.arg(root.join("Cargo.toml")).arg("--target-dir").arg(directory).status().expect("cargo").success());
+    directory.join("release/relay")
+}
+
+/// Memory that is there, in pages of 4 KiB, as a host's heap is.
+pub fn resident(megabytes: usize) -> memory::Memory {
+    memory::Memory::new(megabytes << 20)
+}
+
+mod memory {
+    use std::ptr;
+
+    /// A mapping that a fork must copy the page tables of.
+    pub struct Memory(*mut libc::c_void, usize);
+
+    impl Memory {
+        pub fn new(size: usize) -> Self {
+            let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            // SAFETY: a new mapping, written to in its own bounds.
+            unsafe {
+                let start = libc::mmap(ptr::null_mut(), size, access, flags, -1, 0);
+                assert_ne!(start, libc::MAP_FAILED);
+                assert_eq!(libc::madvise(start, size, libc::MADV_NOHUGEPAGE), 0);
+                for page in (0..size).step_by(4096) {
+                    *super::black_box(start.cast::<u8>().add(page)) = 1;
+                }
+                Self(start, size)
+            }
+        }
+    }
+
+    impl Drop for Memory {
+        fn drop(&mut self) {
+            // SAFETY: the mapping is ours.
+            unsafe { libc::munmap(self.0, self.1) };
+        }
+    }
+}
+
+pub fn raise_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes, then reads one structure.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+}
+
+/// Hosts to launch from: megabytes that are resident, and open descriptors beside 0, 1 and 2.
+pub const HOSTS: [(usize, usize); 4] = [(10, 0), (10, 10_000), (1024, 0), (1024, 10_000)];
+
+/// The name of what forks: pre_exec makes Command do so.
+pub const FORKING: &str = "Command with pre_exec";
+
+/// A way to launch, by its name.
+pub type Way<'a> = (&'static str, Box<dyn Fn() + 'a>);
+
+/// All of them.
+pub fn all<'a>(program: &'a Path, c_program: &'a CStr, relay: &'a Path) -> [Way<'a>; 6] {
+    let at = Vehicle::RelayAt(relay.to_owned());
+    [
+        ("posix_spawn, cleans nothing", Box::new(|| posix_spawn(c_program))),
+        ("Command, cleans nothing", Box::new(|| command(program))),
+        (FORKING, Box::new(|| command_with_pre_exec(program))),
+        ("InPlace", Box::new(|| launch(program, &Vehicle::InPlace))),
+        ("Relay", Box::new(|| launch(program, &Vehicle::Relay))),
+        ("RelayAt", Box::new(move || launch(program, &at))),
+    ]
+}
+
+/// A host of `megabytes` with `descriptors` open, for as long as what is returned lives.
+pub fn host(megabytes: usize, descriptors: usize) -> (memory::Memory, Vec<fs::File>) {
+    let open = (0..descriptors).map(|_| fs::File::open("/dev/null").expect("/dev/null")).collect();
+    (resident(megabytes), open)
+}
