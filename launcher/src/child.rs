@@ -7,8 +7,11 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, kill_process, pidfd_open, waitid,
+    waitpid,
+};
 
 use crate::sys;
 
@@ -71,14 +74,8 @@ impl Child {
     /// Linux 6.15 the pidfd remembers the status even then, and this is no error.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        loop {
-            match self.process.wait(WaitIdOptions::EXITED) {
-                Ok(Some(status)) => return Ok(status),
-                Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        // Without NOHANG there is a status where there is no error.
+        self.process.wait(WaitIdOptions::EXITED)?.ok_or(io::ErrorKind::Other.into())
     }
 
     /// The program's status if it has ended. Errors are those of [`Self::wait`].
@@ -150,10 +147,24 @@ impl Process {
         Self { id, pidfd, status: None, is_left: false }
     }
 
+    /// Opens the pidfd of a child that cannot have been reaped yet. Kills and reaps it where that fails.
+    pub fn adopt(id: i32) -> io::Result<Self> {
+        let child = Pid::from_raw(id).ok_or(io::ErrorKind::NotFound)?;
+        match pidfd_open(child, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Self::new(id, pidfd)),
+            Err(errno) => {
+                let _ = kill_process(child, Signal::KILL);
+                let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
+                Err(errno.into())
+            }
+        }
+    }
+
     /// Waits; nothing where it still runs and `options` say not to wait for its end.
     pub fn wait(&mut self, options: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
         if self.status.is_none() {
-            let (status, reaped) = match waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+            let waited = retry_on_intr(|| waitid(WaitId::PidFd(self.pidfd.as_fd()), options));
+            let (status, reaped) = match waited {
                 Ok(status) => (status.as_ref().and_then(exit_status), !options.contains(WaitIdOptions::NOWAIT)),
                 Err(Errno::CHILD) => (Some(sys::status_of_reaped(self.pidfd.as_fd())?), true),
                 Err(errno) => return Err(errno.into()),
@@ -169,9 +180,7 @@ impl Process {
     /// Kills and reaps it. Where it is somebody else's to reap, nothing is left to do.
     pub fn end(mut self) {
         let _ = sys::send_signal(self.pidfd.as_fd(), libc::SIGKILL);
-        while let Err(error) = self.wait(WaitIdOptions::EXITED)
-            && error.kind() == io::ErrorKind::Interrupted
-        {}
+        let _ = self.wait(WaitIdOptions::EXITED);
     }
 }
 

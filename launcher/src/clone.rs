@@ -47,7 +47,7 @@ use exec_relay::sys::{self, Descriptor, Strings};
 use exec_relay::words::each_digit;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::child::Process;
 use crate::error::Error;
@@ -109,14 +109,11 @@ pub fn launch(prepared: &Prepared) -> Result<Process, Error> {
             Err(prepared.step_failed(failure.step().number().into(), failure.errno(), failure.detail))
         }
         (None, Some(status)) => Err(Error::Killed { program: prepared.program().to_owned(), status }),
-        (None, None) => {
-            let process = |pidfd| Process::new(id, pidfd);
-            match pidfd {
-                Some(pidfd) => Ok(process(pidfd)),
-                // Linux before 5.2 passes over CLONE_PIDFD.
-                None => pidfd_of(id).map(process).map_err(failed),
-            }
-        }
+        (None, None) => match pidfd {
+            Some(pidfd) => Ok(Process::new(id, pidfd)),
+            // Linux before 5.2 passes over CLONE_PIDFD.
+            None => Process::adopt(id).map_err(failed),
+        },
     }
 }
 
@@ -201,11 +198,6 @@ fn reap_before_exec(id: i32, shared: &Shared) -> Option<Option<ExitStatus>> {
             Err(_) => return Some(None),
         }
     }
-}
-
-fn pidfd_of(id: i32) -> io::Result<OwnedFd> {
-    let pidfd = Pid::from_raw(id).ok_or(Errno::SRCH).and_then(|id| pidfd_open(id, PidfdFlags::empty()));
-    Ok(pidfd?)
 }
 
 /// Every signal blocked, those of the C library included; back to what it was when dropped.

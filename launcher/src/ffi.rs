@@ -679,7 +679,8 @@ pub unsafe extern "C" fn exec_relay_child_signal(child: *const ExecRelayChild, s
 }
 
 /// One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
-/// is what `fds[i]` is here, or closed where that is -1, and it has no others. An `envp` of NULL is this process's.
+/// is what `fds[i]` is here, or closed where that is -1, and it has no others. An `envp` of NULL is this process's, and so
+/// are all limits.
 ///
 /// Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
 /// that cannot be expressed, ECHILD where the process was gone before the program began.

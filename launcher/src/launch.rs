@@ -31,7 +31,8 @@ pub enum Vehicle {
     /// (vm.memfd_noexec) or raise an alarm: those want [`Self::RelayAt`].
     #[cfg(feature = "embedded")]
     Relay,
-    /// The relay program at this absolute path, started by posix_spawn(3).
+    /// The relay program at this absolute path, started by posix_spawn(3): the program itself, not a script around it,
+    /// whose name would be taken for the relay's.
     RelayAt(PathBuf),
 }
 

@@ -44,7 +44,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::param::page_size;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions, WaitOptions, kill_process, pidfd_open, waitpid};
+use rustix::process::WaitIdOptions;
 
 use crate::child::{Process, wait_for};
 use crate::error::Error;
@@ -68,7 +68,7 @@ pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error
     )?;
     drop(writer);
 
-    let mut process = adopt(id).map_err(lacks("a descriptor for the new process"))?;
+    let mut process = Process::adopt(id).map_err(lacks("a descriptor for the new process"))?;
     let records = Records { reader, path, deadline, prepared };
     match records.follow() {
         Ok(End::Failed(error)) => {
@@ -270,19 +270,6 @@ fn arguments(prepared: &Prepared, status: RawFd) -> Vec<CString> {
     add_two(c"--", &launch.program);
     all.extend(launch.arguments.iter().cloned());
     all
-}
-
-/// Opens the pidfd of a child that nobody else reaps while it waits at the gate. Kills and reaps it where that fails.
-fn adopt(id: i32) -> io::Result<Process> {
-    let child = Pid::from_raw(id).ok_or(io::ErrorKind::NotFound)?;
-    match pidfd_open(child, PidfdFlags::empty()) {
-        Ok(pidfd) => Ok(Process::new(id, pidfd)),
-        Err(errno) => {
-            let _ = kill_process(child, Signal::KILL);
-            while let Err(Errno::INTR) = waitpid(Some(child), WaitOptions::empty()) {}
-            Err(errno.into())
-        }
-    }
 }
 
 /// How the relay's report ended.

@@ -17,7 +17,9 @@ use seccompiler::{
 };
 use tempfile::TempDir;
 
-use crate::support::{alone, children, each, open_descriptors, relay, script, set_disposition, set_limit, vehicles};
+use crate::support::{
+    alone, children, each, open_descriptors, relay, script, set_disposition, set_limit, slate_by, vehicles,
+};
 
 #[test]
 fn sigchld_is_ignored() {
@@ -211,9 +213,8 @@ fn the_embedded_relay_is_closed_by_the_host() {
     });
 }
 
-/// Applies a filter that refuses `calls`, given with the value of their second argument where that matters, and returns
-/// what a launch in that thread comes to.
-fn refused(calls: &[(i64, Option<u64>)], set: impl FnOnce(&mut Launch<'_>) + Send) -> Error {
+/// Runs `body` in a thread where `calls` are refused, given with the value of their second argument where that matters.
+fn where_refused<T: Send>(calls: &[(i64, Option<u64>)], body: impl FnOnce() -> T + Send) -> T {
     let mut rules = BTreeMap::new();
     for &(call, second) in calls {
         let rule = second.map(|value| {
@@ -228,13 +229,20 @@ fn refused(calls: &[(i64, Option<u64>)], set: impl FnOnce(&mut Launch<'_>) + Sen
     let filter: BpfProgram = filter.try_into().expect("a filter");
     thread::scope(|threads| {
         let thread = threads.spawn(|| {
-            let mut launch = Launch::new("/bin/true");
-            set(&mut launch);
             // It is this thread's, and ends with it.
             seccompiler::apply_filter(&filter).expect("a filter");
-            launch.launch().expect_err("a refusal")
+            body()
         });
         thread.join().expect("a thread")
+    })
+}
+
+/// What a launch comes to where `calls` are refused.
+fn refused(calls: &[(i64, Option<u64>)], set: impl FnOnce(&mut Launch<'_>) + Send) -> Error {
+    where_refused(calls, || {
+        let mut launch = Launch::new("/bin/true");
+        set(&mut launch);
+        launch.launch().expect_err("a refusal")
     })
 }
 
@@ -273,7 +281,6 @@ fn steps_that_a_sandbox_refuses() {
     assert_eq!((error.step(), error.errno()), (Some(Step::Nofile), Some(libc::EPERM)), "{error:?}");
 }
 
-/// The fallbacks of the descriptors step hold in the host too.
 #[test]
 fn memory_that_cannot_be_executed() {
     alone("hosts::memory_that_cannot_be_executed", || {
@@ -284,19 +291,20 @@ fn memory_that_cannot_be_executed() {
     });
 }
 
-/// Marks descriptors by each way that is left.
+/// The slate is clean by each way to find descriptors that is left.
 #[test]
 fn sandboxes_without_close_range() {
+    let null = File::open("/dev/null").expect("/dev/null");
+    // SAFETY: touches no memory; the copy, which is not close-on-exec, is closed with its owner.
+    let leaked = unsafe { OwnedFd::from_raw_fd(libc::dup(null.as_raw_fd())) };
     for calls in [&[libc::SYS_close_range][..], &[libc::SYS_close_range, libc::SYS_openat]] {
         let calls: Vec<_> = calls.iter().map(|&call| (call, None)).collect();
-        let null = File::open("/dev/null").expect("/dev/null");
-        // SAFETY: touches no memory; the copy is closed with the owner.
-        let leaked = unsafe { OwnedFd::from_raw_fd(libc::dup(null.as_raw_fd())) };
-        // What cannot be started says that all before it went well.
-        let error = refused(&calls, |launch| _ = launch.current_dir("/no/such/directory"));
-        assert_eq!(error.step(), Some(Step::Directory), "{error:?}");
-        drop(leaked);
+        for vehicle in vehicles() {
+            let slate = where_refused(&calls, || slate_by(vehicle, |launch| _ = launch.stdin(Stdio::Inherit)));
+            slate.assert_clean([0, 1, 2]);
+        }
     }
+    drop(leaked);
 }
 
 /// The numbers of the pulse and of what the library uses for itself never meet.

@@ -98,8 +98,7 @@ impl Slate {
 #[track_caller]
 pub fn slate_by(vehicle: Vehicle, set: impl FnOnce(&mut Launch<'_>)) -> Slate {
     let mut launch = Launch::new(probe());
-    launch.stdin(Stdio::Null).vehicle(vehicle.clone());
-    launch.stdout(Stdio::Piped);
+    launch.stdin(Stdio::Null).stdout(Stdio::Piped).vehicle(vehicle.clone());
     set(&mut launch);
     let mut child = launch.launch().unwrap_or_else(|error| panic!("{vehicle:?}: {error}"));
     let mut printed = Vec::new();
