@@ -147,11 +147,13 @@ impl Process {
         Self { id, pidfd, status: None, is_left: false }
     }
 
-    /// Opens the pidfd of a child that cannot have been reaped yet. Kills and reaps it where that fails.
+    /// Opens the pidfd of a child that is not yet the program. Kills and reaps it where that fails, unless it is gone
+    /// already, ESRCH: then its number may be another's.
     pub fn adopt(id: i32) -> io::Result<Self> {
         let child = Pid::from_raw(id).ok_or(io::ErrorKind::NotFound)?;
         match pidfd_open(child, PidfdFlags::empty()) {
             Ok(pidfd) => Ok(Self::new(id, pidfd)),
+            Err(Errno::SRCH) => Err(Errno::SRCH.into()),
             Err(errno) => {
                 let _ = kill_process(child, Signal::KILL);
                 let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));

@@ -68,7 +68,10 @@ pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error
     )?;
     drop(writer);
 
-    let mut process = Process::adopt(id).map_err(lacks("a descriptor for the new process"))?;
+    let mut process = Process::adopt(id).map_err(|cause| match cause.raw_os_error() {
+        Some(libc::ESRCH) => Error::Killed { program: prepared.program().to_owned(), status: None },
+        _ => lacks("a descriptor for the new process")(cause),
+    })?;
     let records = Records { reader, path, deadline, prepared };
     match records.follow() {
         Ok(End::Failed(error)) => {

@@ -49,6 +49,43 @@ fn sigchld_is_ignored() {
     });
 }
 
+/// Another thread reaps every child, as frameworks do.
+#[test]
+fn a_host_that_reaps_every_child() {
+    alone("hosts::a_host_that_reaps_every_child", || {
+        let relay = relay();
+        let over = AtomicBool::new(false);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    // SAFETY: writes nothing (NULL).
+                    unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) };
+                }
+            });
+            for round in 0..100 {
+                // Gone at once, or never begun: only the result tells which.
+                drop(Launch::new("/bin/true").launch().expect("true"));
+                let error = Launch::new("/no/such/program").launch().expect_err("it is missing");
+                assert_eq!((error.step(), error.errno()), (Some(Step::Exec), Some(libc::ENOENT)), "{round}");
+                let mut launch = Launch::new("/bin/cat");
+                launch.stdin(Stdio::Piped).pulse().vehicle(Vehicle::RelayAt(relay.clone()));
+                let mut child = launch.launch().expect("cat");
+                drop(child.stdin.take());
+                let mut pulse = File::from(child.take_pulse().expect("it was asked for"));
+                assert_eq!(pulse.read(&mut [0]).expect("a pipe"), 0);
+                match child.wait() {
+                    Ok(status) => assert!(status.success()),
+                    // Linux before 6.15 cannot tell.
+                    Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ECHILD)),
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+            // One that the other thread may be waiting for.
+            drop(Launch::new("/bin/true").launch().expect("true"));
+        });
+    });
+}
+
 #[test]
 fn standard_descriptors_are_closed() {
     alone("hosts::standard_descriptors_are_closed", || {

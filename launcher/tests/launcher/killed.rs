@@ -10,7 +10,7 @@ use std::thread;
 
 use exec_relay_launcher::{Child, Error, Launch, Vehicle};
 
-use crate::support::{relay, vehicles};
+use crate::support::{alone, children, relay, set_disposition, vehicles};
 
 /// Installs a filter for this thread and its children that asks about each `call`, and returns where it asks.
 fn ask_about(call: i64) -> OwnedFd {
@@ -128,4 +128,24 @@ fn killed_after_its_beginning() {
             assert_eq!(child.wait().expect("a status").signal(), Some(libc::SIGKILL));
         }
     }
+}
+
+/// Where dead children vanish at once, a child that never became the program does not: it is no ordinary child yet.
+#[test]
+fn killed_where_sigchld_is_ignored() {
+    alone("killed::killed_where_sigchld_is_ignored", || {
+        let relay = relay();
+        set_disposition(libc::SIGCHLD, libc::SIG_IGN);
+        for call in [libc::SYS_close_range, libc::SYS_execve] {
+            let outcome = launch_killed_at(call, 1, Vehicle::InPlace);
+            let Err(Error::Killed { status: Some(status), .. }) = &outcome else { panic!("{outcome:?}") };
+            assert_eq!(status.signal(), Some(libc::SIGKILL));
+        }
+        for nth in [1, 2] {
+            let outcome = launch_killed_at(libc::SYS_execve, nth, Vehicle::RelayAt(relay.clone()));
+            // Since Linux 6.15 its status is known even so.
+            assert!(matches!(outcome, Err(Error::Killed { .. })), "{outcome:?}");
+        }
+        assert_eq!(children(), [""; 0]);
+    });
 }
