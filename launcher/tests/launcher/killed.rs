@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
+use std::time::Duration;
 
 use exec_relay_launcher::{Child, Error, Launch, Vehicle};
 
@@ -33,9 +34,9 @@ fn ask_about(call: i64) -> OwnedFd {
     }
 }
 
-/// Answers: `host` may go on, and so may the child but for its call with this number, counted from 1, at which it is
-/// killed. Returns when nobody is left who could ask.
-fn answer(listener: &OwnedFd, host: u32, mut nth: u32) {
+/// Answers: `host` may go on, and so may the child; at its call with this number, counted from 1, `act` is told its
+/// process, and says whether it may. Returns when nobody is left who could ask.
+fn answer(listener: &OwnedFd, host: u32, mut nth: u32, mut act: impl FnMut(i32) -> bool) {
     loop {
         let mut entry = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one entry.
@@ -53,9 +54,10 @@ fn answer(listener: &OwnedFd, host: u32, mut nth: u32) {
             if asked.pid != host {
                 nth = nth.saturating_sub(1);
                 if nth == 0 {
-                    assert_eq!(libc::kill(asked.pid as i32, libc::SIGKILL), 0);
                     nth = u32::MAX;
-                    continue;
+                    if !act(asked.pid as i32) {
+                        continue;
+                    }
                 }
             }
             let mut answer: libc::seccomp_notif_resp = std::mem::zeroed();
@@ -68,18 +70,27 @@ fn answer(listener: &OwnedFd, host: u32, mut nth: u32) {
 
 /// Launches a program whose process is killed at its `nth` system call of this number.
 fn launch_killed_at(call: i64, nth: u32, vehicle: Vehicle) -> Result<Child, Error> {
+    launch_stopped_at(call, nth, vehicle, Duration::from_secs(30), |process| {
+        // SAFETY: touches no memory; the process is stopped, so it is still the one that asked.
+        assert_eq!(unsafe { libc::kill(process, libc::SIGKILL) }, 0);
+        false
+    })
+}
+
+/// Launches a program that is told to `act` about when its process makes its `nth` system call of this number.
+fn launch_stopped_at(call: i64, nth: u32, vehicle: Vehicle, act: impl FnMut(i32) -> bool) -> Result<Child, Error> {
     thread::scope(|threads| {
         let (send, receive) = std::sync::mpsc::channel();
         let thread = threads.spawn(move || {
             let mut launch = Launch::new("/bin/true");
-            launch.vehicle(vehicle);
+            launch.vehicle(vehicle).timeout(timeout);
             let listener = ask_about(call);
             // SAFETY: touches no memory.
             send.send((listener, unsafe { libc::gettid() } as u32)).expect("a receiver");
             launch.launch()
         });
         let (listener, host) = receive.recv().expect("a filter");
-        answer(&listener, host, nth);
+        answer(&listener, host, nth, act);
         thread.join().expect("a thread")
     })
 }
@@ -146,6 +157,40 @@ fn killed_where_sigchld_is_ignored() {
             // Since Linux 6.15 its status is known even so.
             assert!(matches!(outcome, Err(Error::Killed { .. })), "{outcome:?}");
         }
+        assert_eq!(children(), [""; 0]);
+    });
+}
+
+/// While the host is in posix_spawn, another of its threads forks, without exec: that process holds the status pipe, and
+/// everything else. InPlace has nothing that could be held.
+#[test]
+fn a_sibling_holds_everything() {
+    alone("killed::a_sibling_holds_everything", || {
+        let relay = relay();
+        let launch_with_sibling = |vehicle| {
+            let mut sibling = 0;
+            let outcome = launch_stopped_at(libc::SYS_execve, 1, vehicle, Duration::from_millis(500), |_| {
+                // SAFETY: the child makes one system call, again and again.
+                unsafe {
+                    sibling = libc::fork();
+                    while sibling == 0 {
+                        libc::pause();
+                    }
+                }
+                true
+            });
+            // SAFETY: a child of this process that has not been waited for; no status is NULL.
+            unsafe {
+                assert_eq!(libc::kill(sibling, libc::SIGKILL), 0);
+                assert_eq!(libc::waitpid(sibling, std::ptr::null_mut(), 0), sibling);
+            }
+            outcome
+        };
+        let outcome = launch_with_sibling(Vehicle::RelayAt(relay));
+        assert!(matches!(outcome, Err(Error::Timeout { .. })), "{outcome:?}");
+        let mut child = launch_with_sibling(Vehicle::InPlace).expect("true");
+        assert!(child.wait().expect("a status").success());
+        drop(child);
         assert_eq!(children(), [""; 0]);
     });
 }
