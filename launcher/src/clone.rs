@@ -76,7 +76,7 @@ pub fn launch(prepared: &Prepared) -> Result<Process, Error> {
     request.oom_score = score.as_deref();
     request.descriptors = prepared.plan.clone();
     if let Some((soft, hard)) = launch.nofile {
-        (request.soft_limit, request.hard_limit) = (Some(soft), hard);
+        (request.soft_limit, request.hard_limit) = (Some(soft), Some(hard));
     }
     let kept: Vec<_> =
         prepared.wanted.iter().filter(|(target, source)| target == source).map(|&(target, _)| target).collect();
@@ -153,6 +153,7 @@ fn become_program(shared: &mut Shared) -> Result<(), Failure> {
     descriptors::rename(request)?;
     limits::set(request)?;
     session::begin(request)?;
+    descriptors::close_before_directory(request)?;
     directory::change(request)?;
     privileges::set(request)?;
     timers::disarm()?;
@@ -209,8 +210,9 @@ struct Blocked {
 
 impl Blocked {
     fn new() -> io::Result<Self> {
-        let before = sys::blocked();
-        sys::set_blocked(SignalSet::FULL).map_err(|errno| io::Error::from_raw_os_error(errno.number().get() as i32))?;
+        let failed = |errno: sys::Errno| io::Error::from_raw_os_error(errno.number().get() as i32);
+        let before = sys::blocked().map_err(failed)?;
+        sys::set_blocked(SignalSet::FULL).map_err(failed)?;
         Ok(Self { before, _thread: PhantomData })
     }
 }

@@ -289,7 +289,7 @@ impl From<Error> for io::Error {
 fn reason(cause: &io::Error) -> String {
     let errno = cause.raw_os_error().unwrap_or(0) as u32;
     match words::errno_place(errno) {
-        Some(place) => String::from_utf8_lossy(words::text_at(words::ERRNOS, place)).into_owned(),
+        Some(place) => words::text_at(words::ERRNOS.as_bytes(), place).as_c_str().to_string_lossy().into_owned(),
         None => cause.to_string(),
     }
 }
