@@ -51,7 +51,7 @@ fn nothing_is_allocated_in_the_child() {
             let mut launch = Launch::new(program);
             launch.env("A", "B").current_dir(directory).umask(0o22).session().no_new_privs().oom_score_adj(1);
             launch.stdin(Stdio::Piped).stdout(Stdio::Null).pulse().ignore([1]).block([2]).keep_all_ignored();
-            launch.fd(9, null.try_clone().expect("a copy")).keep(1).die_with_parent();
+            launch.fd(9, null.try_clone().expect("a copy")).keep(2).die_with_parent();
             launch.listen_fds(sockets.iter().map(|socket| std::os::fd::AsFd::as_fd(socket)));
             match launch.launch() {
                 Ok(mut child) => {

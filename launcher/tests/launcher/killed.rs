@@ -78,7 +78,13 @@ fn launch_killed_at(call: i64, nth: u32, vehicle: Vehicle) -> Result<Child, Erro
 }
 
 /// Launches a program that is told to `act` about when its process makes its `nth` system call of this number.
-fn launch_stopped_at(call: i64, nth: u32, vehicle: Vehicle, act: impl FnMut(i32) -> bool) -> Result<Child, Error> {
+fn launch_stopped_at(
+    call: i64,
+    nth: u32,
+    vehicle: Vehicle,
+    timeout: Duration,
+    act: impl FnMut(i32) -> bool,
+) -> Result<Child, Error> {
     thread::scope(|threads| {
         let (send, receive) = std::sync::mpsc::channel();
         let thread = threads.spawn(move || {
@@ -173,8 +179,10 @@ fn a_sibling_holds_everything() {
                 // SAFETY: the child makes one system call, again and again.
                 unsafe {
                     sibling = libc::fork();
-                    while sibling == 0 {
-                        libc::pause();
+                    if sibling == 0 {
+                        loop {
+                            libc::pause();
+                        }
                     }
                 }
                 true
