@@ -13,46 +13,6 @@
 #include <stdint.h>
 
 /*
- What one of the program's descriptors 0, 1 and 2 is.
- */
-typedef enum {
-  /*
-   This process's own.
-   */
-  EXEC_RELAY_STDIO_INHERIT = 0,
-  /*
-   /dev/null.
-   */
-  EXEC_RELAY_STDIO_NULL = 1,
-  /*
-   A pipe; see exec_relay_child_take_pipe.
-   */
-  EXEC_RELAY_STDIO_PIPED = 2,
-  /*
-   Closed.
-   */
-  EXEC_RELAY_STDIO_CLOSED = 3,
-} ExecRelayStdio;
-
-/*
- How a program gets from this process to its own.
- */
-typedef enum {
-  /*
-   A child that shares this process's memory until it becomes the program. The default.
-   */
-  EXEC_RELAY_VEHICLE_IN_PLACE = 0,
-  /*
-   The relay program that this library carries, from a file in memory.
-   */
-  EXEC_RELAY_VEHICLE_RELAY = 1,
-  /*
-   The relay program at a path.
-   */
-  EXEC_RELAY_VEHICLE_RELAY_AT = 2,
-} ExecRelayVehicle;
-
-/*
  What kind of failure it is.
  */
 typedef enum {
@@ -93,6 +53,46 @@ typedef enum {
    */
   EXEC_RELAY_KIND_PROTOCOL = 8,
 } ExecRelayKind;
+
+/*
+ What one of the program's descriptors 0, 1 and 2 is.
+ */
+typedef enum {
+  /*
+   This process's own.
+   */
+  EXEC_RELAY_STDIO_INHERIT = 0,
+  /*
+   /dev/null.
+   */
+  EXEC_RELAY_STDIO_NULL = 1,
+  /*
+   A pipe; see exec_relay_child_take_pipe.
+   */
+  EXEC_RELAY_STDIO_PIPED = 2,
+  /*
+   Closed.
+   */
+  EXEC_RELAY_STDIO_CLOSED = 3,
+} ExecRelayStdio;
+
+/*
+ How a program gets from this process to its own.
+ */
+typedef enum {
+  /*
+   A child that shares this process's memory until it becomes the program. The default.
+   */
+  EXEC_RELAY_VEHICLE_IN_PLACE = 0,
+  /*
+   The relay program that this library carries, from a file in memory.
+   */
+  EXEC_RELAY_VEHICLE_RELAY = 1,
+  /*
+   The relay program at a path.
+   */
+  EXEC_RELAY_VEHICLE_RELAY_AT = 2,
+} ExecRelayVehicle;
 
 /*
  A program that was launched: an opaque handle.
@@ -208,13 +208,13 @@ void exec_relay_launch_env_clear(ExecRelayLaunch *launch);
 void exec_relay_launch_current_dir(ExecRelayLaunch *launch, const char *directory);
 
 /*
- What the program's descriptor `target`, 0 to 2, is.
+ What the program's descriptor `target`, 0 to 2, is: one of EXEC_RELAY_STDIO_INHERIT and the others.
 
  # Safety
 
  `launch` must be a launch.
  */
-void exec_relay_launch_stdio(ExecRelayLaunch *launch, int32_t target, ExecRelayStdio stdio);
+void exec_relay_launch_stdio(ExecRelayLaunch *launch, int32_t target, int32_t stdio);
 
 /*
  The program's descriptor `target` is what `source` is here. Any permutation works.
@@ -371,13 +371,15 @@ void exec_relay_launch_timeout(ExecRelayLaunch *launch,
                                int64_t milliseconds);
 
 /*
- How to launch it. `path` is that of the relay for EXEC_RELAY_VEHICLE_RELAY_AT, and not looked at otherwise.
+ How to launch it, one of EXEC_RELAY_VEHICLE_IN_PLACE and the others. `path` is that of the relay for EXEC_RELAY_VEHICLE_RELAY_AT, and not looked at otherwise.
 
  # Safety
 
  `launch` must be a launch, strings must be strings.
  */
-void exec_relay_launch_vehicle(ExecRelayLaunch *launch, ExecRelayVehicle vehicle, const char *path);
+void exec_relay_launch_vehicle(ExecRelayLaunch *launch,
+                               int32_t vehicle,
+                               const char *path);
 
 /*
  Launches the program. Returns 0 and a child in `*child`, to be freed by exec_relay_child_free, or -1, and says why in

@@ -223,21 +223,23 @@ pub unsafe extern "C" fn exec_relay_launch_current_dir(launch: *mut ExecRelayLau
     }
 }
 
-/// What the program's descriptor `target`, 0 to 2, is.
+/// What the program's descriptor `target`, 0 to 2, is: one of EXEC_RELAY_STDIO_INHERIT and the others.
 ///
 /// # Safety
 ///
 /// `launch` must be a launch.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, target: i32, stdio: ExecRelayStdio) {
+pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, target: i32, stdio: i32) {
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
+        // C passes any number.
         let stdio = match stdio {
-            ExecRelayStdio::Inherit => Stdio::Inherit,
-            ExecRelayStdio::Null => Stdio::Null,
-            ExecRelayStdio::Piped => Stdio::Piped,
-            ExecRelayStdio::Closed => Stdio::Closed,
+            _ if stdio == ExecRelayStdio::Inherit as i32 => Stdio::Inherit,
+            _ if stdio == ExecRelayStdio::Null as i32 => Stdio::Null,
+            _ if stdio == ExecRelayStdio::Piped as i32 => Stdio::Piped,
+            _ if stdio == ExecRelayStdio::Closed as i32 => Stdio::Closed,
+            _ => return launch.0.mistake(format!("{stdio} is no ExecRelayStdio")),
         };
         match target {
             0 => _ = launch.0.stdin(stdio),
@@ -490,28 +492,24 @@ pub unsafe extern "C" fn exec_relay_launch_timeout(launch: *mut ExecRelayLaunch,
     }
 }
 
-/// How to launch it. `path` is that of the relay for EXEC_RELAY_VEHICLE_RELAY_AT, and not looked at otherwise.
+/// How to launch it, one of EXEC_RELAY_VEHICLE_IN_PLACE and the others. `path` is that of the relay for EXEC_RELAY_VEHICLE_RELAY_AT, and not looked at otherwise.
 ///
 /// # Safety
 ///
 /// `launch` must be a launch, strings must be strings.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_vehicle(
-    launch: *mut ExecRelayLaunch,
-    vehicle: ExecRelayVehicle,
-    path: *const c_char,
-) {
+pub unsafe extern "C" fn exec_relay_launch_vehicle(launch: *mut ExecRelayLaunch, vehicle: i32, path: *const c_char) {
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        match vehicle {
-            ExecRelayVehicle::InPlace => _ = launch.0.vehicle(Vehicle::InPlace),
+        let vehicle = match vehicle {
+            _ if vehicle == ExecRelayVehicle::InPlace as i32 => Vehicle::InPlace,
             #[cfg(feature = "embedded")]
-            ExecRelayVehicle::Relay => _ = launch.0.vehicle(Vehicle::Relay),
-            #[cfg(not(feature = "embedded"))]
-            ExecRelayVehicle::Relay => launch.0.mistake("this library was built without a relay".to_owned()),
-            ExecRelayVehicle::RelayAt => _ = launch.0.vehicle(Vehicle::RelayAt(PathBuf::from(text(path)))),
-        }
+            _ if vehicle == ExecRelayVehicle::Relay as i32 => Vehicle::Relay,
+            _ if vehicle == ExecRelayVehicle::RelayAt as i32 => Vehicle::RelayAt(PathBuf::from(text(path))),
+            _ => return launch.0.mistake(format!("this library has no ExecRelayVehicle {vehicle}")),
+        };
+        launch.0.vehicle(vehicle);
     }
 }
 

@@ -79,6 +79,10 @@ static void failures(ExecRelayVehicle vehicle) {
     CHECK(exec_relay_launch_start(launch, &child, &error) == -1);
     CHECK(error.kind == EXEC_RELAY_KIND_REQUEST && strstr(error.message, "descriptor 12345 is not open"));
     exec_relay_launch_free(launch);
+    launch = exec_relay_launch_new("/bin/true");
+    exec_relay_launch_stdio(launch, 0, 99);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1 && error.kind == EXEC_RELAY_KIND_REQUEST);
+    exec_relay_launch_free(launch);
     CHECK(child == NULL);
     exec_relay_launch_free(NULL);
     exec_relay_child_free(NULL);
