@@ -32,10 +32,14 @@ impl FileActions {
     ///
     /// # Errors
     ///
-    /// EBADF where either is no number below the limit of descriptors, ENOMEM.
+    /// EMFILE where either is no number below the limit of descriptors, ENOMEM.
     pub fn copy(&mut self, source: RawFd, target: RawFd) -> io::Result<()> {
         // SAFETY: the actions are initialized.
-        outcome(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, source, target) })
+        match unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, source, target) } {
+            // Nothing is looked at yet but the limit; relay and InPlace have the same name for this.
+            libc::EBADF => outcome(libc::EMFILE),
+            returned => outcome(returned),
+        }
     }
 
     /// Starts the program in a new process, whose number is returned. What is not in `ignored` has its default there,
