@@ -21,7 +21,7 @@ const SMALL_TABLE: Descriptor = 512;
 
 /// Marks every descriptor close-on-exec that `plan` does not keep.
 pub fn close_at_exec(plan: &FdPlan) -> Result<(), Failure> {
-    sweep(plan, sys::mark_range_close_on_exec, sys::mark_close_on_exec)
+    sweep(plan, Act::MarkCloseOnExec)
 }
 
 /// Where the directory is to be changed, closes now what would be closed at exec, but for the status descriptor.
@@ -36,22 +36,7 @@ pub fn close_before_directory(request: &mut Request) -> Result<(), Failure> {
         // It stays marked.
         request.descriptors.keep_status(status);
     }
-    sweep(&request.descriptors, sys::close_range, sys::close)
-}
-
-/// Does something to each of these descriptors, from the first to the last.
-type OnRange = fn(u32, u32) -> Result<(), Errno>;
-
-/// Does something to one descriptor; EBADF where it is not open.
-type OnOne = fn(Descriptor) -> Result<(), Errno>;
-
-/// Does something to every descriptor that `plan` does not keep.
-#[inline(never)]
-fn sweep(plan: &FdPlan, on_range: OnRange, on_one: OnOne) -> Result<(), Failure> {
-    plan.try_for_each_gap(on_range)
-        .or_else(|_| sweep_listed(plan, on_one))
-        .or_else(|_| sweep_numbers(plan, on_one))
-        .map_err(|errno| Failure::new(Step::DESCRIPTORS, errno, 0))
+    sweep(&request.descriptors, Act::Close)
 }
 
 /// Has `kept` descriptors stay open at exec even where they are marked close-on-exec. One that is closed stays closed.
@@ -62,6 +47,39 @@ pub fn keep_at_exec(kept: &[Descriptor]) -> Result<(), Failure> {
         Err(errno) if !errno.is(EBADF) => Err(Failure::new(Step::DESCRIPTORS, errno, 0)),
         _ => Ok(()),
     })
+}
+
+/// What is done to descriptors that a plan does not keep.
+#[derive(Clone, Copy)]
+enum Act {
+    MarkCloseOnExec,
+    Close,
+}
+
+impl Act {
+    fn on_range(self, first: u32, last: u32) -> Result<(), Errno> {
+        match self {
+            Self::MarkCloseOnExec => sys::mark_range_close_on_exec(first, last),
+            Self::Close => sys::close_range(first, last),
+        }
+    }
+
+    /// EBADF where it is not open.
+    fn on_one(self, descriptor: Descriptor) -> Result<(), Errno> {
+        match self {
+            Self::MarkCloseOnExec => sys::mark_close_on_exec(descriptor),
+            Self::Close => sys::close(descriptor),
+        }
+    }
+}
+
+/// Acts on every descriptor that `plan` does not keep.
+#[inline(never)]
+fn sweep(plan: &FdPlan, act: Act) -> Result<(), Failure> {
+    plan.try_for_each_gap(|first, last| act.on_range(first, last))
+        .or_else(|_| sweep_listed(plan, act))
+        .or_else(|_| sweep_numbers(plan, act))
+        .map_err(|errno| Failure::new(Step::DESCRIPTORS, errno, 0))
 }
 
 /// Gives every descriptor its number in the program. A status descriptor that is in the way gets another number.
@@ -102,8 +120,8 @@ fn set_aside(plan: &FdPlan, descriptor: Descriptor) -> Result<Descriptor, Errno>
 }
 
 /// The second way: those that /proc/self/fd lists.
-fn sweep_listed(plan: &FdPlan, on_one: OnOne) -> Result<(), Errno> {
-    try_for_each_listed(|descriptor| if plan.keeps(descriptor) { Ok(()) } else { on_one(descriptor) })
+fn sweep_listed(plan: &FdPlan, act: Act) -> Result<(), Errno> {
+    try_for_each_listed(|descriptor| if plan.keeps(descriptor) { Ok(()) } else { act.on_one(descriptor) })
 }
 
 /// Visits the descriptors that /proc/self/fd lists until `visit` fails.
@@ -131,9 +149,9 @@ pub fn try_for_each_listed(mut visit: impl FnMut(Descriptor) -> Result<(), Errno
 ///
 /// One by one, since the calls that take many at once do not see all: to ppoll(2) a descriptor opened with O_PATH is not
 /// open at all, and one such on a host's directory is a way out of a container (CVE-2024-21626).
-fn sweep_numbers(plan: &FdPlan, on_one: OnOne) -> Result<(), Errno> {
+fn sweep_numbers(plan: &FdPlan, act: Act) -> Result<(), Errno> {
     for descriptor in (0..end_of_numbers()?).filter(|&descriptor| !plan.keeps(descriptor)) {
-        match on_one(descriptor) {
+        match act.on_one(descriptor) {
             Err(errno) if !errno.is(EBADF) => return Err(errno),
             _ => {}
         }

@@ -254,6 +254,20 @@ fn privileges() {
     }
 }
 
+/// A directory that leaked is closed before the directory is changed (CVE-2024-21626).
+#[test]
+fn a_leaked_directory_is_no_way_to_another() {
+    // A copy is not close-on-exec.
+    let leaked = rustix::io::dup(std::fs::File::open("/").expect("the root")).expect("a copy");
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&leaked));
+    for vehicle in vehicles() {
+        let mut launch = Launch::new("/bin/true");
+        let outcome = launch.current_dir(&path).vehicle(vehicle).launch();
+        let error = outcome.map(|child| child.id()).expect_err("no such directory");
+        assert_eq!(error.errno(), Some(libc::ENOENT), "{error:?}");
+    }
+}
+
 /// The signal comes when the thread ends that launched the program, though the process lives on.
 #[test]
 fn death_with_the_parent() {
