@@ -42,7 +42,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use exec_relay::request::Request;
 use exec_relay::signal::SignalSet;
 use exec_relay::status::Failure;
-use exec_relay::steps::{descriptors, directory, exec, limits, privileges, session, signals, timers};
+use exec_relay::steps::{self, descriptors, exec};
 use exec_relay::sys::{self, Descriptor, Strings};
 use exec_relay::words::each_digit;
 use rustix::io::Errno;
@@ -145,20 +145,11 @@ extern "C" fn child(shared: *mut c_void) -> c_int {
     sys::exit(127)
 }
 
-/// The steps, in the order in which relay takes them. Never returns Ok: the program does not come back.
+/// The steps that relay takes. Never returns Ok: the program does not come back.
 fn become_program(shared: &mut Shared) -> Result<(), Failure> {
     let request = &mut shared.request;
-    descriptors::close_at_exec(&request.descriptors)?;
     descriptors::keep_at_exec(shared.kept)?;
-    descriptors::rename(request)?;
-    limits::set(request)?;
-    session::begin(request)?;
-    descriptors::close_before_directory(request)?;
-    directory::change(request)?;
-    privileges::set(request)?;
-    timers::disarm()?;
-    signals::set_dispositions(request)?;
-    signals::set_mask(request)?;
+    steps::make_slate(request)?;
     if let Some(variable) = shared.listen_pid {
         let mut cells = variable.iter();
         let mut add = |byte| _ = cells.next().map(|cell| cell.set(byte));

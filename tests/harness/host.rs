@@ -5,7 +5,7 @@
 use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
@@ -387,7 +387,7 @@ pub fn path_only(path: &str) -> OwnedFd {
 }
 
 /// Sets or clears O_NONBLOCK.
-pub fn set_nonblocking(file: &impl AsRawFd) {
+fn set_nonblocking(file: &impl AsRawFd) {
     // SAFETY: touches no memory.
     let value = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
     assert_eq!(value, 0, "{}", io::Error::last_os_error());
@@ -406,6 +406,19 @@ pub fn pseudo_terminal() -> (File, File) {
         }
         (File::from_raw_fd(person), File::from_raw_fd(program))
     }
+}
+
+/// A pipe whose writer does not block, filled to the last byte, and how many bytes that were.
+pub fn full_pipe() -> (PipeReader, PipeWriter, usize) {
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    set_nonblocking(&writer);
+    let mut filled = 0;
+    for chunk in [4096, 1] {
+        while let Ok(written) = writer.write(&vec![b'x'; chunk]) {
+            filled += written;
+        }
+    }
+    (reader, writer, filled)
 }
 
 /// Two ends of a stream socket.

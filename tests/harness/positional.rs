@@ -1,13 +1,13 @@
 //! The positional form: the attendant's protocol, to the byte.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::host::{Host, Outcome, alone, output, probe, relay, set_nonblocking, socket_pair, wait_until_in_call};
+use crate::host::{Host, Outcome, alone, full_pipe, output, probe, relay, socket_pair, wait_until_in_call};
 use crate::sandbox::{self, script};
 
 const HANDSHAKE: [u8; 4] = 9_i32.to_ne_bytes();
@@ -269,14 +269,7 @@ fn a_status_that_is_a_socket() {
 /// A pipe that is full and does not block: relay waits for room, and loses nothing.
 #[test]
 fn a_status_pipe_that_is_full() {
-    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
-    set_nonblocking(&writer);
-    let mut filled = 0;
-    for chunk in [4096, 1] {
-        while let Ok(written) = writer.write(&vec![b'x'; chunk]) {
-            filled += written;
-        }
-    }
+    let (mut reader, writer, filled) = full_pipe();
     let running = Host::new(["9", "10", "/no/such"]).descriptor(9, writer).open(10).spawn();
     assert!(wait_until_in_call(running.child.id(), libc::SYS_ppoll));
     let mut received = Vec::new();
@@ -289,11 +282,7 @@ fn a_status_pipe_that_is_full() {
 /// The same, but the reader goes away instead of making room: relay ends.
 #[test]
 fn a_status_pipe_that_is_full_and_then_abandoned() {
-    let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    set_nonblocking(&writer);
-    for chunk in [4096, 1] {
-        while writer.write(&vec![b'x'; chunk]).is_ok() {}
-    }
+    let (reader, writer, _) = full_pipe();
     let running = Host::new(["9", "10", "/bin/echo", "started"]).descriptor(9, writer).open(10).spawn();
     assert!(wait_until_in_call(running.child.id(), libc::SYS_ppoll));
     alone(|| drop(reader));

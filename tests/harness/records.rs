@@ -1,6 +1,6 @@
 //! The records of the option form: how far a launch got, on the status descriptor and nowhere else.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::process::Command;
 use exec_relay::status::{Record, Step};
 use tempfile::TempDir;
 
-use crate::host::{Host, Outcome, alone, output, probe, relay, set_nonblocking, wait_until_in_call};
+use crate::host::{Host, Outcome, alone, full_pipe, output, probe, relay, wait_until_in_call};
 use crate::sandbox::{self, script};
 
 /// The records, by step, errno and detail.
@@ -245,14 +245,7 @@ fn a_reader_that_has_gone() {
 
 #[test]
 fn a_status_pipe_that_is_full() {
-    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
-    set_nonblocking(&writer);
-    let mut filled = 0;
-    for chunk in [4096, 1] {
-        while let Ok(written) = writer.write(&vec![b'x'; chunk]) {
-            filled += written;
-        }
-    }
+    let (mut reader, writer, filled) = full_pipe();
     let running = Host::new(["--status=9", "/no/such"]).descriptor(9, writer).spawn();
     assert!(wait_until_in_call(running.child.id(), libc::SYS_ppoll));
     let mut received = Vec::new();

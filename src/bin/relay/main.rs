@@ -15,7 +15,7 @@ mod texts;
 
 use exec_relay::request::{Action, Request};
 use exec_relay::status::{Failure, exit_status};
-use exec_relay::steps::{descriptors, directory, exec, limits, privileges, report, session, signals, timers};
+use exec_relay::steps::{self, exec, report};
 use exec_relay::sys;
 
 use stack::InitialStack;
@@ -55,18 +55,9 @@ fn attempt(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failur
     }
 }
 
-/// The steps, in order. A new one is a file in the library's `steps` and a line here.
+/// Makes the slate, by the list of steps in the library, and becomes the program.
 fn start(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failure> {
-    descriptors::close_at_exec(&request.descriptors)?;
-    descriptors::rename(request)?;
-    limits::set(request)?;
-    session::begin(request)?;
-    descriptors::close_before_directory(request)?;
-    directory::change(request)?;
-    privileges::set(request)?;
-    timers::disarm()?;
-    signals::set_dispositions(request)?;
-    signals::set_mask(request)?;
+    steps::make_slate(request)?;
     report::ready(request.report)?;
     Err(stack.with_vectors(request, |arguments, environment| exec::exec(request, arguments, environment)))
 }
