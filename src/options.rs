@@ -123,7 +123,6 @@ impl<'a> Value<'a> {
     }
 
     /// Takes `byte` where that is what comes next.
-    #[inline(never)]
     pub fn take(&mut self, byte: u8) -> bool {
         let is_next = self.rest.first() == byte;
         if is_next {

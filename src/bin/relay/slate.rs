@@ -84,7 +84,6 @@ pub fn print_fact(place: usize, fact: u64) -> Result<(), Failure> {
 }
 
 /// Says what it is too, where /proc is there.
-#[inline(never)]
 fn print_descriptor(descriptor: Descriptor, flags: u32) -> Result<(), Failure> {
     let mut line = Line::about(descriptor as u32, Text::default());
     line.add(PATH);

@@ -56,7 +56,6 @@ impl InitialStack {
     }
 
     /// Edits both vectors as the request asks, and calls `exec` with those of the program.
-    #[inline(never)]
     pub fn with_vectors<T>(&mut self, request: &Request, exec: impl FnOnce(Strings, Strings) -> T) -> T {
         let first = request.arguments.index as usize;
         let mut arguments = Arguments::new(self.arguments());
