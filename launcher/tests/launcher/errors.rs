@@ -33,8 +33,9 @@ fn mistakes_in_the_request() {
     let null = unsafe { std::os::fd::BorrowedFd::borrow_raw(null.as_raw_fd()) };
     assert_eq!(mistake(|launch| _ = launch.arg("a\0b")), r#"cannot launch: "a\0b" holds a NUL byte"#);
     assert_eq!(mistake(|launch| _ = launch.fd(-1, null)), "cannot launch: -1 is no descriptor");
-    let twice = "cannot launch: the program's descriptor 5 is asked for twice";
-    assert_eq!(mistake(|launch| _ = launch.fd(5, null).fd(5, null)), twice);
+    // A number that the source cannot have: what is its own target twice is only kept twice.
+    let twice = "cannot launch: the program's descriptor 500 is asked for twice";
+    assert_eq!(mistake(|launch| _ = launch.fd(500, null).fd(500, null)), twice);
     let many = "cannot launch: more than 256 descriptors are asked for";
     assert_eq!(mistake(|launch| (3..300).for_each(|number| _ = launch.fd(number, null))), many);
     assert_eq!(mistake(|launch| _ = launch.ignore([65])), "cannot launch: 65 is no signal");
