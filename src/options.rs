@@ -59,7 +59,7 @@ pub struct Arguments<'a> {
 pub struct Given<'a> {
     /// Which one.
     pub option: u8,
-    /// Its value; empty where it has none.
+    /// Its value: empty where it takes none, `0` where it may be left out and was.
     pub value: Text<'a>,
 }
 

@@ -92,7 +92,7 @@ impl InitialStack {
     }
 
     /// Adds a variable in the place of what has its name. It stands in one of the first slots of relay's own arguments
-    /// until the end: each was asked for by an argument that has been read, so there are enough of them.
+    /// until the end; the picture above says why there are enough of them.
     #[inline(never)]
     fn add(&mut self, variable: Text) {
         self.remove(variable);
@@ -128,7 +128,7 @@ impl InitialStack {
     ///
     /// # Safety
     ///
-    /// `added` must be no more than `first`, which must be no more than argc.
+    /// `self.added` must be no more than `first`, which must be no more than argc.
     unsafe fn insert(&mut self, first: usize) {
         if self.added == 0 {
             return;
