@@ -21,6 +21,21 @@ use crate::support::{
     alone, children, each, open_descriptors, relay, script, set_disposition, set_limit, slate_by, vehicles,
 };
 
+/// Launches a program, and sees its end by the pulse and by wait, whoever reaps it.
+#[track_caller]
+fn is_seen_to_end(vehicle: Vehicle) {
+    let mut launch = Launch::new("/bin/cat");
+    let mut child = launch.stdin(Stdio::Piped).pulse().vehicle(vehicle).launch().expect("cat");
+    drop(child.stdin.take());
+    let mut pulse = File::from(child.take_pulse().expect("it was asked for"));
+    assert_eq!(pulse.read(&mut [0]).expect("a pipe"), 0);
+    match child.wait() {
+        Ok(status) => assert!(status.success()),
+        // Linux before 6.15 cannot tell.
+        Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ECHILD)),
+    }
+}
+
 #[test]
 fn sigchld_is_ignored() {
     alone("hosts::sigchld_is_ignored", || {
@@ -28,16 +43,7 @@ fn sigchld_is_ignored() {
         set_disposition(libc::SIGCHLD, libc::SIG_IGN);
         let before = open_descriptors();
         for vehicle in [Vehicle::InPlace, Vehicle::RelayAt(relay)] {
-            let mut launch = Launch::new("/bin/cat");
-            let mut child = launch.stdin(Stdio::Piped).pulse().vehicle(vehicle.clone()).launch().expect("cat");
-            drop(child.stdin.take());
-            let mut pulse = File::from(child.take_pulse().expect("it was asked for"));
-            assert_eq!(pulse.read(&mut [0]).expect("a pipe"), 0);
-            match child.wait() {
-                Ok(status) => assert!(status.success()),
-                // Linux before 6.15 cannot tell.
-                Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ECHILD)),
-            }
+            is_seen_to_end(vehicle.clone());
             let error = Launch::new("/no/such/program").vehicle(vehicle).launch().expect_err("it is missing");
             assert_eq!((error.step(), error.errno()), (Some(Step::Exec), Some(libc::ENOENT)));
         }
@@ -67,17 +73,7 @@ fn a_host_that_reaps_every_child() {
                 drop(Launch::new("/bin/true").launch().expect("true"));
                 let error = Launch::new("/no/such/program").launch().expect_err("it is missing");
                 assert_eq!((error.step(), error.errno()), (Some(Step::Exec), Some(libc::ENOENT)), "{round}");
-                let mut launch = Launch::new("/bin/cat");
-                launch.stdin(Stdio::Piped).pulse().vehicle(Vehicle::RelayAt(relay.clone()));
-                let mut child = launch.launch().expect("cat");
-                drop(child.stdin.take());
-                let mut pulse = File::from(child.take_pulse().expect("it was asked for"));
-                assert_eq!(pulse.read(&mut [0]).expect("a pipe"), 0);
-                match child.wait() {
-                    Ok(status) => assert!(status.success()),
-                    // Linux before 6.15 cannot tell.
-                    Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ECHILD)),
-                }
+                is_seen_to_end(Vehicle::RelayAt(relay.clone()));
             }
             over.store(true, Ordering::Relaxed);
             // One that the other thread may be waiting for.
