@@ -36,7 +36,7 @@ for, default signals, none blocked, no timers. Options, --x VALUE or --x=VALUE:
 
 --report prints the slate that relay was started on. Exit status: 125 relay
 failed, 126 cannot run, 127 no program or STATUS_FD, 1 see STATUS_FD.\0\
-LISTEN_FDS=#\0LISTEN_PID=\0"
+LISTEN_FDS=#\0LISTEN_PID=#\0"
 );
 
 const PREFIX: usize = texts::OTHERS;

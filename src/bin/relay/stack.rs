@@ -68,14 +68,10 @@ impl InitialStack {
                 _ => {}
             }
         }
-        let mut count = Line::about(request.listening, Text::default());
-        let mut process = Line::about(0, Text::default());
+        let (mut count, mut process) = ([0; _], [0; _]);
         if request.listening > 0 {
-            count.add(message::LISTEN_FDS);
-            process.add(message::LISTEN_PID);
-            process.add_number(sys::process());
-            self.add(count.as_text());
-            self.add(process.as_text());
+            self.add(variable(message::LISTEN_FDS, request.listening, &mut count));
+            self.add(variable(message::LISTEN_PID, sys::process(), &mut process));
             // What was inherited names the sockets of another launch.
             self.remove(c"LISTEN_FDNAMES".into());
             self.remove(c"LISTEN_PIDFDID".into());
@@ -147,6 +143,19 @@ impl InitialStack {
             reverse(program.sub(self.added), end.add(1));
         }
     }
+}
+
+/// The size of one of the variables that name a number, and its NUL.
+const VARIABLE: usize = 24;
+
+/// The text at `place` with its number, in `buffer`. Out of line: the line has room for a path, and its pages would be
+/// touched at every start otherwise.
+#[inline(never)]
+fn variable(place: usize, number: u32, buffer: &mut [u8; VARIABLE]) -> Text<'_> {
+    let mut line = Line::about(number, Text::default());
+    line.add(place);
+    buffer.iter_mut().zip(line.as_text()).for_each(|(to, byte)| *to = byte);
+    Text::within(buffer)
 }
 
 /// Whether a variable has this name; what follows a `=` in it does not count.
