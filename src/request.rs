@@ -29,6 +29,8 @@ pub struct Request<'a> {
     pub no_new_privileges: bool,
     /// Where to report. Known even of a request that could not be read whole, so that this can be reported there.
     pub report: Report,
+    /// Whether to disarm interval timers. A child has none before its first exec: it inherits none (setitimer(2)).
+    pub timers: bool,
     /// The signals that the program starts with ignored.
     pub ignored: SignalSet,
     /// The signals that are left ignored where they are.
@@ -83,6 +85,7 @@ impl<'a> Request<'a> {
             session: false,
             no_new_privileges: false,
             report: Report::Stderr,
+            timers: true,
             ignored: SignalSet::default(),
             keep_ignored: SignalSet::default(),
             blocked: SignalSet::default(),

@@ -63,6 +63,7 @@ pub fn launch(prepared: &Prepared) -> Result<Process, Error> {
     let score = launch.oom_score.map(|score| CString::new(score.to_string()).unwrap_or_default());
     let mut request = Request::new(arguments.strings());
     request.program = &launch.program;
+    request.timers = false;
     request.session = launch.session;
     request.no_new_privileges = launch.no_new_privileges;
     request.ignored = launch.ignored;

@@ -33,7 +33,7 @@ pub fn make_slate(request: &mut Request) -> Result<(), Failure> {
     descriptors::close_before_directory(request)?;
     directory::change(request)?;
     privileges::set(request)?;
-    timers::disarm()?;
+    timers::disarm(request)?;
     signals::set_dispositions(request)?;
     signals::set_mask(request)
 }

@@ -2,12 +2,13 @@
 
 use linux_raw_sys::general::{ITIMER_PROF, ITIMER_REAL};
 
+use crate::request::Request;
 use crate::status::{Failure, Step};
 use crate::sys;
 
 /// Disarms all three, which are numbered one after the other. POSIX timers need nothing: execve(2) deletes them.
-pub fn disarm() -> Result<(), Failure> {
-    for timer in ITIMER_REAL..ITIMER_PROF + 1 {
+pub fn disarm(request: &Request) -> Result<(), Failure> {
+    for timer in (ITIMER_REAL..ITIMER_PROF + 1).filter(|_| request.timers) {
         sys::disarm_timer(timer).map_err(|errno| Failure::new(Step::TIMERS, errno, 0))?;
     }
     Ok(())

@@ -247,7 +247,7 @@ fn the_embedded_relay_is_closed_by_the_host() {
 }
 
 /// Runs `body` in a thread where `calls` are refused, given with the value of their second argument where that matters.
-fn where_refused<T: Send>(calls: &[(i64, Option<u64>)], body: impl FnOnce() -> T + Send) -> T {
+pub fn where_refused<T: Send>(calls: &[(i64, Option<u64>)], body: impl FnOnce() -> T + Send) -> T {
     let mut rules = BTreeMap::new();
     for &(call, second) in calls {
         let rule = second.map(|value| {
@@ -294,7 +294,6 @@ fn steps_that_a_sandbox_refuses() {
         (&[(libc::SYS_prctl, None)], |launch| _ = launch.die_with_parent(), Step::Parent),
         (&[(libc::SYS_prctl, None)], |launch| _ = launch.no_new_privs(), Step::NewPrivileges),
         (&[(libc::SYS_openat, None)], |launch| _ = launch.oom_score_adj(1), Step::OomScore),
-        (&[(libc::SYS_setitimer, None)], |_| {}, Step::Timers),
         (&[(libc::SYS_rt_sigaction, None)], |_| {}, Step::Dispositions),
     ];
     for vehicle in vehicles() {
@@ -303,11 +302,13 @@ fn steps_that_a_sandbox_refuses() {
             assert_eq!((error.step(), error.errno()), (Some(*step), Some(libc::EPERM)), "{vehicle:?}: {error:?}");
         }
     }
-    // The C library asks for the limit itself, and this library blocks signals before it makes a process.
+    // A new child has no timers: InPlace need not disarm any. The C library asks for the limit itself, and this library blocks signals before it makes a process.
     for vehicle in [Vehicle::Relay, Vehicle::RelayAt(relay())] {
         let error = refused(&[(libc::SYS_rt_sigprocmask, None)], |launch| _ = launch.vehicle(vehicle));
         assert_eq!((error.step(), error.errno()), (Some(Step::Mask), Some(libc::EPERM)), "{error:?}");
     }
+    let error = refused(&[(libc::SYS_setitimer, None)], |launch| _ = launch.vehicle(Vehicle::RelayAt(relay())));
+    assert_eq!((error.step(), error.errno()), (Some(Step::Timers), Some(libc::EPERM)), "{error:?}");
     let error = refused(&[(libc::SYS_rt_sigprocmask, None)], |_| {});
     assert!(matches!(error, Error::Host { .. }), "{error:?}");
     let error = refused(&[(libc::SYS_prlimit64, None)], |_| {});

@@ -106,7 +106,6 @@ fn killed_at_each_stage() {
     let in_place = [
         (libc::SYS_close_range, 1),
         (libc::SYS_prlimit64, 1),
-        (libc::SYS_setitimer, 3),
         (libc::SYS_rt_sigaction, 1),
         (libc::SYS_rt_sigaction, 62),
         (libc::SYS_rt_sigprocmask, 1),
