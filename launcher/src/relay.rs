@@ -20,11 +20,13 @@
 //! whether the program began or the relay was killed in between, and that is told
 //!
 //! - by an exit status: after READY the relay exits only with another record, so it was the program that exited;
+//! - by its memory: a process that dies lets go of it before it closes its descriptors, and execve(2) closes them when
+//!   the process has the program's. So one that has memory after the end of file has the program's;
 //! - by the process's name, /proc/PID/comm, which is there until a zombie is reaped: execve(2) changes it from the
 //!   relay's to the program's, and the relay never does.
 //!
-//! A process that is dead by a signal and of which neither can be told counts as killed before it began. Without /proc
-//! one that is still alive counts as begun.
+//! A process that is dead by a signal and of which none of these can be told counts as killed before it began. One that
+//! is still alive where a sandbox hides its memory and there is no /proc counts as begun.
 
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, OsString};
@@ -50,6 +52,7 @@ use crate::child::{Process, wait_for};
 use crate::error::Error;
 use crate::prepared::Prepared;
 use crate::spawn::FileActions;
+use crate::sys;
 
 /// Launches the program by the relay at `path`, or by the embedded one.
 pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error> {
@@ -144,6 +147,17 @@ fn embedded(prepared: &Prepared) -> io::Result<OwnedFd> {
 #[cfg(not(feature = "embedded"))]
 fn embedded(_: &Prepared) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the process executes the program, where it can be told. It is the relay or the program, and has let go of the
+/// status pipe.
+fn has_begun(id: i32, program: &Path, relay: &Relay) -> Option<bool> {
+    if sys::has_memory(id) {
+        return Some(true);
+    }
+    // Where both have the same name it tells nothing.
+    let name = name_in_proc(id).filter(|_| name_of(program) != relay.name)?;
+    Some(name != relay.name)
 }
 
 /// The name of a process, where /proc tells it.
@@ -327,11 +341,9 @@ impl Records<'_> {
     /// Whether the program began, after READY and end of file.
     fn prove(&self, process: &mut Process, relay: &Relay) -> Result<(), Error> {
         let program = self.prepared.program();
-        // Where both have the same name it tells nothing.
-        let can_tell = name_of(program) != relay.name;
         loop {
-            let has_begun = if can_tell { name_in_proc(process.id).map(|name| name != relay.name) } else { None };
-            // Looked at after the name: while this says that it is there, the name was its own.
+            let has_begun = has_begun(process.id, program, relay);
+            // Looked at after that: while this says that it is there, the name was its own.
             match process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {
                 Ok(Some(status)) if status.code().is_some() => return Ok(()),
                 Ok(Some(_)) if process.status.is_none() && has_begun == Some(true) => return Ok(()),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use exec_relay_launcher::{Child, Error, Launch, Vehicle};
 
+use crate::hosts::where_refused;
 use crate::support::{alone, children, relay, set_disposition, vehicles};
 
 /// Installs a filter for this thread and its children that asks about each `call`, and returns where it asks.
@@ -144,6 +145,19 @@ fn killed_after_its_beginning() {
             assert_eq!(child.wait().expect("a status").signal(), Some(libc::SIGKILL));
         }
     }
+}
+
+/// The same where the host may not look at its child's memory: then its name tells.
+#[test]
+fn killed_where_a_sandbox_hides_its_memory() {
+    where_refused(&[(libc::SYS_process_vm_readv, None)], || {
+        let outcome = launch_killed_at(libc::SYS_execve, 2, Vehicle::RelayAt(relay()));
+        assert!(matches!(outcome, Err(Error::Killed { status: Some(_), .. })), "{outcome:?}");
+        let mut launch = Launch::new("/bin/sh");
+        launch.args(["-c", "kill -9 $$"]).vehicle(Vehicle::RelayAt(relay()));
+        let status = launch.launch().expect("it began").wait().expect("a status");
+        assert_eq!(status.signal(), Some(libc::SIGKILL));
+    });
 }
 
 /// Where dead children vanish at once, a child that never became the program does not: it is no ordinary child yet.
