@@ -425,7 +425,7 @@ impl<'fd> Launch<'fd> {
         set
     }
 
-    pub(crate) fn mistake(&mut self, mistake: String) {
+    fn mistake(&mut self, mistake: String) {
         self.mistake.get_or_insert(mistake);
     }
 }

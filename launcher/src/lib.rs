@@ -42,8 +42,6 @@ mod clone;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
-#[allow(unsafe_code, reason = "what C calls")]
-pub mod ffi;
 mod launch;
 mod prepared;
 mod relay;

@@ -28,14 +28,14 @@ impl Library {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("symbols");
         let mut cargo = Command::new(env!("CARGO"));
         // Without the embedded relay, which is data, but with its symbols.
-        cargo.args(["build", "--quiet", "--release", "--lib", "--no-default-features", "--manifest-path"]);
+        cargo.args(["build", "--quiet", "--release", "--no-default-features", "--manifest-path"]);
         cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).arg("--target-dir").arg(&target);
         cargo.env("CARGO_PROFILE_RELEASE_STRIP", "none");
         for name in ["RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
             cargo.env_remove(name);
         }
         assert!(cargo.status().expect("cargo").success());
-        let file = target.join("release/libexec_relay_launcher.so");
+        let file = target.join("release/libexec_relay_c.so");
 
         let address = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16);
         let (mut functions, mut names, mut name) = (BTreeMap::new(), BTreeMap::new(), String::new());

@@ -1,60 +1,46 @@
-//! The same for C: see `include/exec_relay.h`.
+//! What to launch, and how.
 
-use std::ffi::{CStr, OsStr, c_char};
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::ExitStatusExt;
+use std::ffi::c_char;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::{Child, Concern, Error, Launch, Stdio, Vehicle};
+use exec_relay_launcher::{Child, Error, Launch, Stdio, Vehicle};
+
+use crate::child::ExecRelayChild;
+use crate::error::ExecRelayError;
+use crate::strings::text;
 
 /// A program to be launched: an opaque handle.
-pub struct ExecRelayLaunch(Launch<'static>);
-
-/// A program that was launched: an opaque handle.
-pub struct ExecRelayChild(Child);
-
-/// What kind of failure it is.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExecRelayKind {
-    /// None.
-    None = 0,
-    /// The request contradicts itself or cannot be expressed; nothing was tried.
-    Request = 1,
-    /// This process lacks what a launch needs, for instance a descriptor (EMFILE).
-    Host = 2,
-    /// No process could be made (EAGAIN, ENOMEM).
-    Process = 3,
-    /// The relay program is missing or cannot be run.
-    Relay = 4,
-    /// A step failed in the new process.
-    Step = 5,
-    /// The new process was gone before the program began.
-    Killed = 6,
-    /// The launch took too long.
-    Timeout = 7,
-    /// The relay program is of another version, or something else.
-    Protocol = 8,
+pub struct ExecRelayLaunch {
+    request: Launch<'static>,
+    /// The first mistake that only C can make.
+    mistake: Option<String>,
 }
 
-/// A failure. Nothing is left behind: no process and no descriptor.
-#[repr(C)]
-pub struct ExecRelayError {
-    /// What kind of failure it is.
-    pub kind: ExecRelayKind,
-    /// The public number of the step that failed, as relay's README lists them; else 0.
-    pub step: u32,
-    /// The errno that tells why, else 0.
-    pub error_number: i32,
-    /// The descriptor, signal or process that it concerns; for EXEC_RELAY_KIND_KILLED how the process ended, as
-    /// waitpid(2) has it; else 0.
-    pub detail: i32,
-    /// A sentence fit for a user, ended by a NUL, cut off where it is too long.
-    pub message: [c_char; 512],
+impl ExecRelayLaunch {
+    fn mistake(&mut self, mistake: String) {
+        self.mistake.get_or_insert(mistake);
+    }
+
+    fn start(&self) -> Result<Child, Error> {
+        match &self.mistake {
+            Some(mistake) => Err(Error::Request { mistake: mistake.clone() }),
+            None => self.request.launch(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// See [`lent`].
+    unsafe fn lent(&mut self, descriptor: i32) -> Option<BorrowedFd<'static>> {
+        // SAFETY: the caller's.
+        let lent = unsafe { lent(descriptor) };
+        if lent.is_none() {
+            self.mistake(format!("descriptor {descriptor} is not open"));
+        }
+        lent
+    }
 }
 
 /// What one of the program's descriptors 0, 1 and 2 is.
@@ -83,29 +69,18 @@ pub enum ExecRelayVehicle {
     RelayAt = 2,
 }
 
+/// A descriptor of the caller's, where it is open.
+///
 /// # Safety
 ///
-/// NULL, or a string that lasts for as long as what is returned is used.
-unsafe fn text<'a>(text: *const c_char) -> &'a OsStr {
-    // SAFETY: the caller's.
-    OsStr::from_bytes(if text.is_null() { b"" } else { unsafe { CStr::from_ptr(text) }.to_bytes() })
-}
-
-/// # Safety
-///
-/// The descriptor must stay open for as long as the launch is used; see the header.
-unsafe fn lent(launch: &mut ExecRelayLaunch, descriptor: i32) -> Option<BorrowedFd<'static>> {
-    if exec_relay::sys::is_open(descriptor).is_err() {
-        launch.0.mistake(format!("descriptor {descriptor} is not open"));
+/// It must stay open for as long as what is returned is used; see the header.
+pub(crate) unsafe fn lent(descriptor: i32) -> Option<BorrowedFd<'static>> {
+    // SAFETY: touches no memory.
+    if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
         return None;
     }
     // SAFETY: it is open, so not -1; the caller's.
     Some(unsafe { BorrowedFd::borrow_raw(descriptor) })
-}
-
-/// 0, or the negative errno.
-fn outcome(result: io::Result<()>) -> i32 {
-    result.map_or_else(|error| -error.raw_os_error().unwrap_or(libc::EIO), |()| 0)
 }
 
 /// A launch of the program at this absolute path. Never NULL; to be freed by exec_relay_launch_free.
@@ -116,7 +91,8 @@ fn outcome(result: io::Result<()>) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_new(program: *const c_char) -> *mut ExecRelayLaunch {
     // SAFETY: the caller's.
-    Box::into_raw(Box::new(ExecRelayLaunch(Launch::new(unsafe { text(program) }))))
+    let request = Launch::new(unsafe { text(program) });
+    Box::into_raw(Box::new(ExecRelayLaunch { request, mistake: None }))
 }
 
 /// Frees a launch. Nothing happens to what it has launched. NULL is let be.
@@ -145,7 +121,7 @@ pub unsafe extern "C" fn exec_relay_launch_arg(launch: *mut ExecRelayLaunch, arg
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.arg(text(argument));
+        launch.request.arg(text(argument));
     }
 }
 
@@ -159,7 +135,7 @@ pub unsafe extern "C" fn exec_relay_launch_argv0(launch: *mut ExecRelayLaunch, n
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.argv0(text(name));
+        launch.request.argv0(text(name));
     }
 }
 
@@ -177,7 +153,7 @@ pub unsafe extern "C" fn exec_relay_launch_env(
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.env(text(name), text(value));
+        launch.request.env(text(name), text(value));
     }
 }
 
@@ -191,7 +167,7 @@ pub unsafe extern "C" fn exec_relay_launch_env_remove(launch: *mut ExecRelayLaun
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.env_remove(text(name));
+        launch.request.env_remove(text(name));
     }
 }
 
@@ -205,7 +181,7 @@ pub unsafe extern "C" fn exec_relay_launch_env_clear(launch: *mut ExecRelayLaunc
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.env_clear();
+        launch.request.env_clear();
     }
 }
 
@@ -219,7 +195,7 @@ pub unsafe extern "C" fn exec_relay_launch_current_dir(launch: *mut ExecRelayLau
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.current_dir(text(directory));
+        launch.request.current_dir(text(directory));
     }
 }
 
@@ -239,13 +215,13 @@ pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, t
             _ if stdio == ExecRelayStdio::Null as i32 => Stdio::Null,
             _ if stdio == ExecRelayStdio::Piped as i32 => Stdio::Piped,
             _ if stdio == ExecRelayStdio::Closed as i32 => Stdio::Closed,
-            _ => return launch.0.mistake(format!("{stdio} is no ExecRelayStdio")),
+            _ => return launch.mistake(format!("{stdio} is no ExecRelayStdio")),
         };
         match target {
-            0 => _ = launch.0.stdin(stdio),
-            1 => _ = launch.0.stdout(stdio),
-            2 => _ = launch.0.stderr(stdio),
-            _ => launch.0.mistake(format!("{target} is no standard descriptor")),
+            0 => _ = launch.request.stdin(stdio),
+            1 => _ = launch.request.stdout(stdio),
+            2 => _ = launch.request.stderr(stdio),
+            _ => launch.mistake(format!("{target} is no standard descriptor")),
         }
     }
 }
@@ -260,8 +236,8 @@ pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, targ
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        if let Some(source) = lent(launch, source) {
-            launch.0.fd(target, source);
+        if let Some(source) = launch.lent(source) {
+            launch.request.fd(target, source);
         }
     }
 }
@@ -276,7 +252,7 @@ pub unsafe extern "C" fn exec_relay_launch_keep(launch: *mut ExecRelayLaunch, de
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.keep(descriptor);
+        launch.request.keep(descriptor);
     }
 }
 
@@ -290,8 +266,8 @@ pub unsafe extern "C" fn exec_relay_launch_listen_fd(launch: *mut ExecRelayLaunc
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        if let Some(socket) = lent(launch, socket) {
-            launch.0.listen_fds([socket]);
+        if let Some(socket) = launch.lent(socket) {
+            launch.request.listen_fds([socket]);
         }
     }
 }
@@ -306,7 +282,7 @@ pub unsafe extern "C" fn exec_relay_launch_pulse(launch: *mut ExecRelayLaunch) {
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.pulse();
+        launch.request.pulse();
     }
 }
 
@@ -320,7 +296,7 @@ pub unsafe extern "C" fn exec_relay_launch_nofile(launch: *mut ExecRelayLaunch, 
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.nofile(soft, Some(hard));
+        launch.request.nofile(soft, Some(hard));
     }
 }
 
@@ -334,7 +310,7 @@ pub unsafe extern "C" fn exec_relay_launch_keep_nofile(launch: *mut ExecRelayLau
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.keep_nofile();
+        launch.request.keep_nofile();
     }
 }
 
@@ -348,7 +324,7 @@ pub unsafe extern "C" fn exec_relay_launch_umask(launch: *mut ExecRelayLaunch, m
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.umask(mask);
+        launch.request.umask(mask);
     }
 }
 
@@ -362,7 +338,7 @@ pub unsafe extern "C" fn exec_relay_launch_session(launch: *mut ExecRelayLaunch)
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.session();
+        launch.request.session();
     }
 }
 
@@ -376,7 +352,7 @@ pub unsafe extern "C" fn exec_relay_launch_ctty(launch: *mut ExecRelayLaunch, te
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.ctty(terminal);
+        launch.request.ctty(terminal);
     }
 }
 
@@ -390,7 +366,7 @@ pub unsafe extern "C" fn exec_relay_launch_ignore(launch: *mut ExecRelayLaunch, 
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.ignore([signal]);
+        launch.request.ignore([signal]);
     }
 }
 
@@ -404,7 +380,7 @@ pub unsafe extern "C" fn exec_relay_launch_block(launch: *mut ExecRelayLaunch, s
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.block([signal]);
+        launch.request.block([signal]);
     }
 }
 
@@ -418,7 +394,7 @@ pub unsafe extern "C" fn exec_relay_launch_keep_ignored(launch: *mut ExecRelayLa
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.keep_ignored([signal]);
+        launch.request.keep_ignored([signal]);
     }
 }
 
@@ -432,7 +408,7 @@ pub unsafe extern "C" fn exec_relay_launch_keep_all_ignored(launch: *mut ExecRel
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.keep_all_ignored();
+        launch.request.keep_all_ignored();
     }
 }
 
@@ -446,7 +422,7 @@ pub unsafe extern "C" fn exec_relay_launch_die_with_parent(launch: *mut ExecRela
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.die_with_parent();
+        launch.request.die_with_parent();
     }
 }
 
@@ -460,7 +436,7 @@ pub unsafe extern "C" fn exec_relay_launch_no_new_privs(launch: *mut ExecRelayLa
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.no_new_privs();
+        launch.request.no_new_privs();
     }
 }
 
@@ -474,7 +450,7 @@ pub unsafe extern "C" fn exec_relay_launch_oom_score_adj(launch: *mut ExecRelayL
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.oom_score_adj(score);
+        launch.request.oom_score_adj(score);
     }
 }
 
@@ -488,7 +464,7 @@ pub unsafe extern "C" fn exec_relay_launch_timeout(launch: *mut ExecRelayLaunch,
     // SAFETY: the caller's.
     unsafe {
         let launch = &mut *launch;
-        launch.0.timeout(u64::try_from(milliseconds).ok().map(Duration::from_millis));
+        launch.request.timeout(u64::try_from(milliseconds).ok().map(Duration::from_millis));
     }
 }
 
@@ -507,9 +483,9 @@ pub unsafe extern "C" fn exec_relay_launch_vehicle(launch: *mut ExecRelayLaunch,
             #[cfg(feature = "embedded")]
             _ if vehicle == ExecRelayVehicle::Relay as i32 => Vehicle::Relay,
             _ if vehicle == ExecRelayVehicle::RelayAt as i32 => Vehicle::RelayAt(PathBuf::from(text(path))),
-            _ => return launch.0.mistake(format!("this library has no ExecRelayVehicle {vehicle}")),
+            _ => return launch.mistake(format!("this library has no ExecRelayVehicle {vehicle}")),
         };
-        launch.0.vehicle(vehicle);
+        launch.request.vehicle(vehicle);
     }
 }
 
@@ -526,7 +502,7 @@ pub unsafe extern "C" fn exec_relay_launch_start(
     error: *mut ExecRelayError,
 ) -> i32 {
     // SAFETY: the caller's.
-    match unsafe { &*launch }.0.launch() {
+    match unsafe { &*launch }.start() {
         Ok(launched) => {
             let launched = Box::into_raw(Box::new(ExecRelayChild(launched)));
             // SAFETY: the caller's.
@@ -541,210 +517,4 @@ pub unsafe extern "C" fn exec_relay_launch_start(
             -1
         }
     }
-}
-
-impl From<&Error> for ExecRelayError {
-    fn from(error: &Error) -> Self {
-        let mut message = [0; 512];
-        let (sentence, room) = (error.to_string(), message.len() - 1);
-        for (target, byte) in message.iter_mut().take(room).zip(sentence.bytes()) {
-            *target = byte as c_char;
-        }
-        let (kind, detail) = match error {
-            Error::Request { .. } => (ExecRelayKind::Request, 0),
-            Error::Host { .. } => (ExecRelayKind::Host, 0),
-            Error::Process { .. } => (ExecRelayKind::Process, 0),
-            Error::Relay { .. } => (ExecRelayKind::Relay, 0),
-            Error::Step { concern, .. } => (ExecRelayKind::Step, number_of(concern)),
-            Error::Killed { status, .. } => (ExecRelayKind::Killed, status.map_or(0, ExitStatus::into_raw)),
-            Error::Timeout { .. } => (ExecRelayKind::Timeout, 0),
-            Error::Protocol { .. } => (ExecRelayKind::Protocol, 0),
-        };
-        let step = error.step().map_or(0, |step| step.number());
-        Self { kind, step, error_number: error.errno().unwrap_or(0), detail, message }
-    }
-}
-
-fn number_of(concern: &Concern) -> i32 {
-    match *concern {
-        Concern::Descriptor(number) => number,
-        Concern::Signal(number) | Concern::Process(number) | Concern::Detail(number) => number as i32,
-        _ => 0,
-    }
-}
-
-/// Frees a child and closes its descriptors. The process goes on; one that has ended is reaped. NULL is let be.
-///
-/// # Safety
-///
-/// `child` must be NULL or a child that has not been freed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_child_free(child: *mut ExecRelayChild) {
-    if !child.is_null() {
-        // SAFETY: it was made by exec_relay_launch_start, and the caller gives it back.
-        drop(unsafe { Box::from_raw(child) });
-    }
-}
-
-/// Its process identifier.
-///
-/// # Safety
-///
-/// `child` must be a child.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_child_id(child: *const ExecRelayChild) -> i32 {
-    // SAFETY: the caller's.
-    unsafe { &*child }.0.id() as i32
-}
-
-/// Its pidfd, readable once the program has ended. It is the child's: do not close it.
-///
-/// # Safety
-///
-/// `child` must be a child.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_child_pidfd(child: *const ExecRelayChild) -> i32 {
-    // SAFETY: the caller's.
-    unsafe { &*child }.0.pidfd().as_raw_fd()
-}
-
-/// Takes the other end of the pulse; -1 where it was not asked for or has been taken. It is the caller's to close.
-///
-/// # Safety
-///
-/// `child` must be a child.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_child_take_pulse(child: *mut ExecRelayChild) -> i32 {
-    // SAFETY: the caller's.
-    unsafe { &mut *child }.0.take_pulse().map_or(-1, IntoRawFd::into_raw_fd)
-}
-
-/// Takes the other end of the pipe that the program has as its descriptor `target`, 0 to 2; -1 where it was not asked for
-/// or has been taken. It is the caller's to close.
-///
-/// # Safety
-///
-/// `child` must be a child.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_child_take_pipe(child: *mut ExecRelayChild, target: i32) -> i32 {
-    // SAFETY: the caller's.
-    let child = unsafe { &mut (*child).0 };
-    let pipe = match target {
-        0 => child.stdin.take().map(OwnedFd::from),
-        1 => child.stdout.take().map(OwnedFd::from),
-        2 => child.stderr.take().map(OwnedFd::from),
-        _ => None,
-    };
-    pipe.map_or(-1, IntoRawFd::into_raw_fd)
-}
-
-/// Waits for the program's end, `milliseconds` at the most, or for as long as it takes where that is negative. Returns 1
-/// and its status in `*status`, as waitpid(2) has it; 0 where it still runs; or the negative errno.
-///
-/// # Safety
-///
-/// `child` must be a child, `status` a pointer to write to or NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_child_wait(child: *mut ExecRelayChild, milliseconds: i64, status: *mut i32) -> i32 {
-    // SAFETY: the caller's.
-    let child = unsafe { &mut (*child).0 };
-    let ended = match u64::try_from(milliseconds) {
-        Ok(milliseconds) => child.wait_timeout(Duration::from_millis(milliseconds)),
-        Err(_) => child.wait().map(Some),
-    };
-    match ended {
-        Ok(Some(ended)) => {
-            if !status.is_null() {
-                // SAFETY: the caller's.
-                unsafe { *status = ended.into_raw() };
-            }
-            1
-        }
-        Ok(None) => 0,
-        Err(error) => outcome(Err(error)),
-    }
-}
-
-/// Sends a signal by the pidfd. Returns 0 or the negative errno.
-///
-/// # Safety
-///
-/// `child` must be a child.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_child_signal(child: *const ExecRelayChild, signal: i32) -> i32 {
-    // SAFETY: the caller's.
-    outcome(unsafe { &*child }.0.signal(signal))
-}
-
-/// One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
-/// is what `fds[i]` is here, or closed where that is -1, and it has no others. An `envp` of NULL is this process's, and so
-/// are all limits.
-///
-/// Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
-/// that cannot be expressed, ECHILD where the process was gone before the program began.
-///
-/// # Safety
-///
-/// `path` must be a string, `argv` and `envp` vectors of strings, `fds` an array of `fd_count` descriptors that are open.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_spawn(
-    path: *const c_char,
-    argv: *const *const c_char,
-    envp: *const *const c_char,
-    fds: *const i32,
-    fd_count: usize,
-) -> i32 {
-    // SAFETY: the caller's.
-    let (mut arguments, variables) = unsafe { (strings(argv), strings(envp)) };
-    // SAFETY: the caller's.
-    let mut launch = ExecRelayLaunch(Launch::new(unsafe { text(path) }));
-    if let Some(name) = arguments.next() {
-        launch.0.argv0(name);
-    }
-    launch.0.args(arguments).keep_nofile();
-    if !envp.is_null() {
-        launch.0.env_clear();
-        for variable in variables {
-            let mut parts = variable.as_bytes().splitn(2, |&byte| byte == b'=').map(OsStr::from_bytes);
-            let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            launch.0.env(name, value);
-        }
-    }
-    launch.0.stdin(Stdio::Closed).stdout(Stdio::Closed).stderr(Stdio::Closed);
-    for index in 0..fd_count {
-        // SAFETY: the caller's.
-        let source = unsafe { *fds.add(index) };
-        if source == -1 {
-            continue;
-        }
-        // SAFETY: the caller's.
-        let Some(source) = (unsafe { lent(&mut launch, source) }) else { return -libc::EBADF };
-        match index {
-            0 => _ = launch.0.stdin(source),
-            1 => _ = launch.0.stdout(source),
-            2 => _ = launch.0.stderr(source),
-            _ => _ = launch.0.fd(i32::try_from(index).unwrap_or(-1), source),
-        }
-    }
-    match launch.0.launch() {
-        Ok(child) => child.into_id() as i32,
-        Err(Error::Request { .. }) => -libc::EINVAL,
-        Err(error) => -error.errno().unwrap_or(libc::ECHILD),
-    }
-}
-
-/// # Safety
-///
-/// NULL, or a vector of strings, ended by a NULL, that lasts for as long as what is returned is used.
-unsafe fn strings<'a>(vector: *const *const c_char) -> impl Iterator<Item = &'a OsStr> {
-    let mut next = vector;
-    std::iter::from_fn(move || {
-        // SAFETY: the caller's; it goes no further than the NULL.
-        unsafe {
-            let string = *next.as_ref()?;
-            next = next.add(1);
-            if string.is_null() { None } else { Some(text(string)) }
-        }
-    })
-    .fuse()
 }

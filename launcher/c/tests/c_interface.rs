@@ -17,7 +17,7 @@ fn the_header_is_what_cbindgen_makes() {
     let mut made = Vec::new();
     cbindgen::Builder::new()
         .with_config(cbindgen::Config::from_file(package().join("cbindgen.toml")).expect("cbindgen.toml"))
-        .with_src(package().join("src/ffi.rs"))
+        .with_src(package().join("src/lib.rs"))
         .generate()
         .expect("a header")
         .write(&mut made);
@@ -49,6 +49,16 @@ fn succeeds(output: Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     out.into_owned()
+}
+
+/// Programs that are linked by it want it by this name, whatever its file is called in the build.
+#[test]
+fn the_shared_library_knows_its_name() {
+    let mut objdump = Command::new("objdump");
+    objdump.arg("--private-headers").arg(prefix().join("lib/libexec_relay_launcher.so"));
+    let said = succeeds(objdump.output().expect("objdump"));
+    let name = said.lines().find_map(|line| line.trim().strip_prefix("SONAME"));
+    assert_eq!(name.map(str::trim), Some("libexec_relay_launcher.so"), "{said}");
 }
 
 /// What pkg-config says, with this option.

@@ -1,6 +1,6 @@
 """The library from Python, by ctypes. Any language that can call C works alike.
 
-LD_LIBRARY_PATH=/usr/local/lib python3 launcher/examples/launch.py
+LD_LIBRARY_PATH=/usr/local/lib python3 launcher/c/examples/launch.py
 """
 
 import ctypes

@@ -1,0 +1,119 @@
+//! What was launched.
+
+use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
+use exec_relay_launcher::Child;
+
+/// A program that was launched: an opaque handle.
+pub struct ExecRelayChild(pub(crate) Child);
+
+/// Frees a child and closes its descriptors. The process goes on; one that has ended is reaped. NULL is let be.
+///
+/// # Safety
+///
+/// `child` must be NULL or a child that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_child_free(child: *mut ExecRelayChild) {
+    if !child.is_null() {
+        // SAFETY: it was made by exec_relay_launch_start, and the caller gives it back.
+        drop(unsafe { Box::from_raw(child) });
+    }
+}
+
+/// Its process identifier.
+///
+/// # Safety
+///
+/// `child` must be a child.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_child_id(child: *const ExecRelayChild) -> i32 {
+    // SAFETY: the caller's.
+    unsafe { &*child }.0.id() as i32
+}
+
+/// Its pidfd, readable once the program has ended. It is the child's: do not close it.
+///
+/// # Safety
+///
+/// `child` must be a child.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_child_pidfd(child: *const ExecRelayChild) -> i32 {
+    // SAFETY: the caller's.
+    unsafe { &*child }.0.pidfd().as_raw_fd()
+}
+
+/// Takes the other end of the pulse; -1 where it was not asked for or has been taken. It is the caller's to close.
+///
+/// # Safety
+///
+/// `child` must be a child.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_child_take_pulse(child: *mut ExecRelayChild) -> i32 {
+    // SAFETY: the caller's.
+    unsafe { &mut *child }.0.take_pulse().map_or(-1, IntoRawFd::into_raw_fd)
+}
+
+/// Takes the other end of the pipe that the program has as its descriptor `target`, 0 to 2; -1 where it was not asked for
+/// or has been taken. It is the caller's to close.
+///
+/// # Safety
+///
+/// `child` must be a child.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_child_take_pipe(child: *mut ExecRelayChild, target: i32) -> i32 {
+    // SAFETY: the caller's.
+    let child = unsafe { &mut (*child).0 };
+    let pipe = match target {
+        0 => child.stdin.take().map(OwnedFd::from),
+        1 => child.stdout.take().map(OwnedFd::from),
+        2 => child.stderr.take().map(OwnedFd::from),
+        _ => None,
+    };
+    pipe.map_or(-1, IntoRawFd::into_raw_fd)
+}
+
+/// Waits for the program's end, `milliseconds` at the most, or for as long as it takes where that is negative. Returns 1
+/// and its status in `*status`, as waitpid(2) has it; 0 where it still runs; or the negative errno.
+///
+/// # Safety
+///
+/// `child` must be a child, `status` a pointer to write to or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_child_wait(child: *mut ExecRelayChild, milliseconds: i64, status: *mut i32) -> i32 {
+    // SAFETY: the caller's.
+    let child = unsafe { &mut (*child).0 };
+    let ended = match u64::try_from(milliseconds) {
+        Ok(milliseconds) => child.wait_timeout(Duration::from_millis(milliseconds)),
+        Err(_) => child.wait().map(Some),
+    };
+    match ended {
+        Ok(Some(ended)) => {
+            if !status.is_null() {
+                // SAFETY: the caller's.
+                unsafe { *status = ended.into_raw() };
+            }
+            1
+        }
+        Ok(None) => 0,
+        Err(error) => outcome(Err(error)),
+    }
+}
+
+/// Sends a signal by the pidfd. Returns 0 or the negative errno.
+///
+/// # Safety
+///
+/// `child` must be a child.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_child_signal(child: *const ExecRelayChild, signal: i32) -> i32 {
+    // SAFETY: the caller's.
+    outcome(unsafe { &*child }.0.signal(signal))
+}
+
+/// 0, or the negative errno.
+fn outcome(result: io::Result<()>) -> i32 {
+    result.map_or_else(|error| -error.raw_os_error().unwrap_or(libc::EIO), |()| 0)
+}

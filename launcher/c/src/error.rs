@@ -1,0 +1,80 @@
+//! What went wrong.
+
+use std::ffi::c_char;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use exec_relay_launcher::{Concern, Error};
+
+/// What kind of failure it is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecRelayKind {
+    /// None.
+    None = 0,
+    /// The request contradicts itself or cannot be expressed; nothing was tried.
+    Request = 1,
+    /// This process lacks what a launch needs, for instance a descriptor (EMFILE).
+    Host = 2,
+    /// No process could be made (EAGAIN, ENOMEM).
+    Process = 3,
+    /// The relay program is missing or cannot be run.
+    Relay = 4,
+    /// A step failed in the new process.
+    Step = 5,
+    /// The new process was gone before the program began.
+    Killed = 6,
+    /// The launch took too long.
+    Timeout = 7,
+    /// The relay program is of another version, or something else.
+    Protocol = 8,
+    /// Another one, which this header has no number for.
+    Other = 9,
+}
+
+/// A failure. Nothing is left behind: no process and no descriptor.
+#[repr(C)]
+pub struct ExecRelayError {
+    /// What kind of failure it is.
+    pub kind: ExecRelayKind,
+    /// The public number of the step that failed, as relay's README lists them; else 0.
+    pub step: u32,
+    /// The errno that tells why, else 0.
+    pub error_number: i32,
+    /// The descriptor, signal or process that it concerns; for EXEC_RELAY_KIND_KILLED how the process ended, as
+    /// waitpid(2) has it; else 0.
+    pub detail: i32,
+    /// A sentence fit for a user, ended by a NUL, cut off where it is too long.
+    pub message: [c_char; 512],
+}
+
+impl From<&Error> for ExecRelayError {
+    fn from(error: &Error) -> Self {
+        let mut message = [0; 512];
+        let (sentence, room) = (error.to_string(), message.len() - 1);
+        for (target, byte) in message.iter_mut().take(room).zip(sentence.bytes()) {
+            *target = byte as c_char;
+        }
+        let (kind, detail) = match error {
+            Error::Request { .. } => (ExecRelayKind::Request, 0),
+            Error::Host { .. } => (ExecRelayKind::Host, 0),
+            Error::Process { .. } => (ExecRelayKind::Process, 0),
+            Error::Relay { .. } => (ExecRelayKind::Relay, 0),
+            Error::Step { concern, .. } => (ExecRelayKind::Step, number_of(concern)),
+            Error::Killed { status, .. } => (ExecRelayKind::Killed, status.map_or(0, ExitStatus::into_raw)),
+            Error::Timeout { .. } => (ExecRelayKind::Timeout, 0),
+            Error::Protocol { .. } => (ExecRelayKind::Protocol, 0),
+            _ => (ExecRelayKind::Other, 0),
+        };
+        let step = error.step().map_or(0, |step| step.number());
+        Self { kind, step, error_number: error.errno().unwrap_or(0), detail, message }
+    }
+}
+
+fn number_of(concern: &Concern) -> i32 {
+    match *concern {
+        Concern::Descriptor(number) => number,
+        Concern::Signal(number) | Concern::Process(number) | Concern::Detail(number) => number as i32,
+        _ => 0,
+    }
+}

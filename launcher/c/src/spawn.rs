@@ -1,0 +1,66 @@
+//! All in one call.
+
+use std::ffi::{OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
+
+use exec_relay_launcher::{Error, Launch, Stdio};
+
+use crate::launch::lent;
+use crate::strings::{strings, text};
+
+/// One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
+/// is what `fds[i]` is here, or closed where that is -1, and it has no others. An `envp` of NULL is this process's, and so
+/// are all limits.
+///
+/// Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
+/// that cannot be expressed, ECHILD where the process was gone before the program began.
+///
+/// # Safety
+///
+/// `path` must be a string, `argv` and `envp` vectors of strings, `fds` an array of `fd_count` descriptors that are open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_spawn(
+    path: *const c_char,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    fds: *const i32,
+    fd_count: usize,
+) -> i32 {
+    // SAFETY: the caller's.
+    let (mut arguments, variables) = unsafe { (strings(argv), strings(envp)) };
+    // SAFETY: the caller's.
+    let mut launch = Launch::new(unsafe { text(path) });
+    if let Some(name) = arguments.next() {
+        launch.argv0(name);
+    }
+    launch.args(arguments).keep_nofile();
+    if !envp.is_null() {
+        launch.env_clear();
+        for variable in variables {
+            let mut parts = variable.as_bytes().splitn(2, |&byte| byte == b'=').map(OsStr::from_bytes);
+            let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            launch.env(name, value);
+        }
+    }
+    launch.stdin(Stdio::Closed).stdout(Stdio::Closed).stderr(Stdio::Closed);
+    for index in 0..fd_count {
+        // SAFETY: the caller's.
+        let source = unsafe { *fds.add(index) };
+        if source == -1 {
+            continue;
+        }
+        // SAFETY: the caller's.
+        let Some(source) = (unsafe { lent(source) }) else { return -libc::EBADF };
+        match index {
+            0 => _ = launch.stdin(source),
+            1 => _ = launch.stdout(source),
+            2 => _ = launch.stderr(source),
+            _ => _ = launch.fd(i32::try_from(index).unwrap_or(-1), source),
+        }
+    }
+    match launch.launch() {
+        Ok(child) => child.into_id() as i32,
+        Err(Error::Request { .. }) => -libc::EINVAL,
+        Err(error) => -error.errno().unwrap_or(libc::ECHILD),
+    }
+}
