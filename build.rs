@@ -34,6 +34,8 @@ fn main() {
             println!("cargo::rustc-link-arg-bin=probe={argument}");
         }
     }
+    // For the build script of the launcher, which builds relay from here.
+    println!("cargo::metadata=root={root}");
     println!("cargo::rerun-if-changed=linker/relay.ld");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -1,7 +1,7 @@
 //! Builds the relay program that the library carries, with the feature `embedded`.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A relay that was built elsewhere, to be embedded in the place of one that is built here.
@@ -22,13 +22,9 @@ fn main() {
 /// Builds it as it ships: for the target of this library, always in release, where the linker script asserts its shape.
 fn build() -> PathBuf {
     let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
-    let root = Path::new(&variable("CARGO_MANIFEST_DIR")).join("..");
+    // Told by the build script of exec-relay: the repository, or where cargo has unpacked the package.
+    let root = PathBuf::from(variable("DEP_EXEC_RELAY_ROOT"));
     let manifest = root.join("Cargo.toml");
-    assert!(
-        root.join("src/bin/relay/main.rs").is_file(),
-        "the sources of relay are not next to this package: build relay from exec-relay, set {GIVEN} to its path, or \
-         leave out the feature `embedded`"
-    );
     for part in ["src", "linker", "build.rs", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(part).display());
     }
@@ -42,6 +38,10 @@ fn build() -> PathBuf {
         cargo.env_remove(name);
     }
     let status = cargo.status().expect("cargo can be started");
-    assert!(status.success(), "building relay failed: {status}");
+    assert!(
+        status.success(),
+        "building relay failed: {status}. Where cargo has no network, or this package is vendored in a workspace, set \
+         {GIVEN} to the path of a relay that is built already, or leave out the feature `embedded`."
+    );
     directory.join(target).join("release/relay")
 }
