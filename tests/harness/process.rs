@@ -35,10 +35,12 @@ fn lists_of_signals_add_up() {
 /// The names are those that bash's kill prints, with and without SIG.
 #[test]
 fn signal_names() {
-    for signal in (1..=31).filter(|signal| ![9, 19].contains(signal)).chain(34..=64) {
-        let listed = output(Command::new("bash").args(["-c", &format!("kill -l {signal}")]));
-        let name = String::from_utf8(listed.stdout).expect("UTF-8");
-        let name = name.trim();
+    let signals: Vec<u32> = (1..=31).filter(|signal| ![9, 19].contains(signal)).chain(34..=64).collect();
+    let numbers: Vec<String> = signals.iter().map(ToString::to_string).collect();
+    let listed = output(Command::new("bash").args(["-c", "kill -l \"$@\"", "bash"]).args(&numbers));
+    let names = String::from_utf8(listed.stdout).expect("UTF-8");
+    assert_eq!(names.lines().count(), signals.len(), "{names}");
+    for (signal, name) in signals.into_iter().zip(names.lines()) {
         for name in [name.to_owned(), format!("SIG{name}"), signal.to_string()] {
             let slate = host(&[&format!("--ignore={name}")]).run().slate();
             assert_eq!(slate.not_default, [signal], "{name}");
