@@ -94,7 +94,12 @@ fn launch_stopped_at(
             let listener = ask_about(call);
             // SAFETY: touches no memory.
             send.send((listener, unsafe { libc::gettid() } as u32)).expect("a receiver");
-            launch.launch()
+            let mut outcome = launch.launch();
+            if let Ok(child) = &mut outcome {
+                // Before Linux 6.11 a process may still ask, as it were, until it is reaped.
+                let _ = child.wait();
+            }
+            outcome
         });
         let (listener, host) = receive.recv().expect("a filter");
         answer(&listener, host, nth, act);
