@@ -224,6 +224,11 @@ impl Host {
         self.action(|| call(libc::SYS_setsid, []))
     }
 
+    /// Has the program stop before its first instruction, traced by the thread that starts it.
+    pub fn traced(self) -> Self {
+        self.action(|| call(libc::SYS_ptrace, [libc::PTRACE_TRACEME as usize]))
+    }
+
     pub fn filter(self, filter: BpfProgram) -> Self {
         self.action(move || seccompiler::apply_filter(&filter).map_err(io::Error::other))
     }
@@ -335,7 +340,17 @@ fn make_room(given: &[RawFd]) -> io::Result<()> {
     for &descriptor in given {
         copy(descriptor, descriptor + FAR, libc::O_CLOEXEC)?;
     }
-    call(libc::SYS_close_range, [3, u32::MAX as usize, libc::CLOSE_RANGE_CLOEXEC as usize])
+    let marked = call(libc::SYS_close_range, [3, u32::MAX as usize, libc::CLOSE_RANGE_CLOEXEC as usize]);
+    // Before Linux 5.11 one by one. What happens to be open is far below the limit.
+    marked.or_else(|_| (3..MOST_DESCRIPTORS as RawFd).try_for_each(mark_close_on_exec))
+}
+
+/// Marks a descriptor close-on-exec where it is open.
+fn mark_close_on_exec(descriptor: RawFd) -> io::Result<()> {
+    match call(libc::SYS_fcntl, [descriptor as usize, libc::F_SETFD as usize, libc::FD_CLOEXEC as usize]) {
+        Err(error) if error.raw_os_error() != Some(libc::EBADF) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn moved(given: RawFd) -> io::Result<RawFd> {

@@ -9,6 +9,7 @@ mod clean_slate;
 mod descriptors;
 mod environment;
 mod file;
+mod kernel;
 mod options;
 mod plan;
 mod positional;

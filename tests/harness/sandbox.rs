@@ -14,7 +14,12 @@ use crate::host::{alone, probe, relay};
 
 /// A filter that answers `errno` to each of `calls`.
 pub fn refuse(calls: &[i64], errno: i32) -> BpfProgram {
-    compile(calls.iter().map(|&call| (call, Vec::new())).collect(), errno)
+    compile(calls.iter().map(|&call| (call, Vec::new())).collect(), SeccompAction::Errno(errno as u32))
+}
+
+/// A filter that kills whoever makes one of `calls`, by SIGSYS.
+pub fn forbid(calls: &[i64]) -> BpfProgram {
+    compile(calls.iter().map(|&call| (call, Vec::new())).collect(), SeccompAction::KillProcess)
 }
 
 /// A filter that answers EINVAL to close_range with a flag, as Linux 5.9 and 5.10 do.
@@ -22,13 +27,12 @@ pub fn refuse_close_range_flags() -> BpfProgram {
     let flag = u64::from(libc::CLOSE_RANGE_CLOEXEC);
     let set = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(flag), flag);
     let rule = SeccompRule::new(vec![set.expect("a condition")]).expect("a rule");
-    compile([(libc::SYS_close_range, vec![rule])].into(), libc::EINVAL)
+    compile([(libc::SYS_close_range, vec![rule])].into(), SeccompAction::Errno(libc::EINVAL as u32))
 }
 
-fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> BpfProgram {
-    let refusal = SeccompAction::Errno(errno as u32);
+fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, answer: SeccompAction) -> BpfProgram {
     let architecture = ARCH.try_into().expect("an architecture that seccompiler knows");
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, architecture).expect("a filter");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, architecture).expect("a filter");
     filter.try_into().expect("a program")
 }
 
