@@ -20,6 +20,10 @@ pub const NAMES: &str = "HUP\0INT\0QUIT\0ILL\0TRAP\0ABRT\0BUS\0FPE\0KILL\0USR1\0
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignalSet(pub u64);
 
+// The kernel has an array of unsigned longs. On 32 bits with the highest byte first its halves would be the other way
+// round.
+const _: () = assert!(cfg!(any(target_pointer_width = "64", target_endian = "little")));
+
 impl SignalSet {
     /// All signals.
     pub const FULL: Self = Self(u64::MAX);
