@@ -14,9 +14,11 @@
 //! | [`steps`] | one file a step, in the order in which the program takes them |
 //! | [`words`] | texts, numbers and errnos, in tables without pointers |
 //! | [`sys`] | one typed function for each system call used |
+//! | [`call`] | a system call by its number |
 
 #![no_std]
 
+pub mod call;
 pub mod fd_plan;
 pub mod options;
 pub mod request;

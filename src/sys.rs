@@ -1,6 +1,7 @@
 //! One typed function for each system call used. Nothing here decides anything.
 //!
 //! Constants and layouts come from `linux-raw-sys`, which is generated from the kernel's headers for each architecture.
+//! On 32 bits the calls are those with 32-bit times and sizes: they are on every kernel, and nothing here is that large.
 
 #![allow(unsafe_code)]
 
@@ -18,8 +19,9 @@ use linux_raw_sys::general::{
 };
 use linux_raw_sys::ioctl::TIOCSCTTY;
 use linux_raw_sys::prctl::{PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG};
-use syscalls::{Sysno, raw_syscall};
+use syscalls::Sysno;
 
+use crate::call::raw_syscall;
 use crate::signal::SignalSet;
 
 /// A descriptor's number, 0 to 2,147,483,647: a C `int`, as the kernel takes it.
@@ -260,6 +262,7 @@ pub fn close(descriptor: Descriptor) -> Result<(), Errno> {
 
 /// Whether `descriptor` lies on a file system of the kind `magic`; see fstatfs(2).
 pub fn lies_on(descriptor: Descriptor, magic: u32) -> bool {
+    // On 32 bits a file system too large for the structure is EOVERFLOW: it is none of those that are asked for.
     let mut found = MaybeUninit::<statfs>::uninit();
     // SAFETY: the kernel writes the structure of this architecture, no more, and all of it where it does not fail.
     unsafe {

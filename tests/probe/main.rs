@@ -18,12 +18,13 @@ use core::ffi::{CStr, c_char};
 use core::fmt::{self, Write};
 use core::mem::zeroed;
 
+use exec_relay::call::raw_syscall;
 use linux_raw_sys::general::{
     AT_EMPTY_PATH, AT_FDCWD, F_GETFD, O_CREAT, O_WRONLY, RLIMIT_NOFILE, SIG_BLOCK, STATX_BASIC_STATS, itimerval,
     kernel_sigaction, rlimit64, statx,
 };
 use linux_raw_sys::prctl::{PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG};
-use syscalls::{Sysno, raw_syscall, syscall};
+use syscalls::Sysno;
 
 /// Numbers that are looked at one by one for open descriptors: all that the dirty hosts of the tests may have, and some.
 const DESCRIPTORS: usize = 20_480;
@@ -33,7 +34,7 @@ unsafe extern "C" fn main(stack_pointer: *const usize) -> ! {
     let mut open = [0_u64; DESCRIPTORS / 64];
     for descriptor in 0..DESCRIPTORS {
         // SAFETY: touches no memory.
-        if unsafe { syscall!(Sysno::fcntl, descriptor, F_GETFD) }.is_ok() {
+        if succeeded(unsafe { raw_syscall!(Sysno::fcntl, descriptor, F_GETFD) }).is_some() {
             open[descriptor / 64] |= 1 << (descriptor % 64);
         }
     }
@@ -48,8 +49,8 @@ unsafe extern "C" fn main(stack_pointer: *const usize) -> ! {
         let argument = argument.to_bytes_with_nul();
         if let Some(path) = argument.strip_prefix(b"probe:to=") {
             // SAFETY: the path ends with a NUL.
-            let opened = unsafe { syscall!(Sysno::openat, AT_FDCWD, path.as_ptr(), O_WRONLY | O_CREAT, 0o600) };
-            output.descriptor = opened.unwrap_or(1);
+            let opened = unsafe { raw_syscall!(Sysno::openat, AT_FDCWD, path.as_ptr(), O_WRONLY | O_CREAT, 0o600) };
+            output.descriptor = succeeded(opened).unwrap_or(1);
         } else if let Some(number) = argument.strip_prefix(b"probe:exit=") {
             status =
                 number.iter().take_while(|byte| byte.is_ascii_digit()).fold(0, |n, d| n * 10 + (d - b'0') as usize);
@@ -139,6 +140,11 @@ fn print(out: &mut Output, arguments: Vector, environment: Vector, open: &[u64])
     writeln!(out, "}}")
 }
 
+/// What a call returned, unless that is an error, which the kernel tells by a negative value.
+fn succeeded(value: usize) -> Option<usize> {
+    (value as isize >= 0).then_some(value)
+}
+
 fn is_default(signal: usize) -> bool {
     // SAFETY: zero is a value of the structure, and the call writes one.
     unsafe {
@@ -203,9 +209,9 @@ impl Output {
         let mut rest = &self.buffer[..self.filled];
         while !rest.is_empty() {
             // SAFETY: the kernel reads no further than the slice.
-            match unsafe { syscall!(Sysno::write, self.descriptor, rest.as_ptr(), rest.len()) } {
-                Ok(written) => rest = &rest[written..],
-                Err(_) => exit(98),
+            match succeeded(unsafe { raw_syscall!(Sysno::write, self.descriptor, rest.as_ptr(), rest.len()) }) {
+                Some(written) => rest = &rest[written..],
+                None => exit(98),
             }
         }
         self.filled = 0;
