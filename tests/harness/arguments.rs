@@ -33,16 +33,27 @@ fn strings() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(prop::collection::vec(1_u8.., 0..40), 0..20)
 }
 
+fn os(bytes: &[u8]) -> OsString {
+    OsString::from_vec(bytes.to_vec())
+}
+
+/// As the probe prints it.
+fn seen(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_pass_through(arguments in strings(), environment in strings()) {
-        let os = |bytes: &Vec<u8>| OsString::from_vec(bytes.clone());
-        let seen = |bytes: &Vec<u8>| bytes.iter().copied().map(char::from).collect::<String>();
-        let host = Host::new([probe().into_os_string()].into_iter().chain(arguments.iter().map(os)));
-        let slate = host.environment(environment.iter().map(os)).run().slate();
-        prop_assert_eq!(&slate.arguments[1..], arguments.iter().map(seen).collect::<Vec<_>>());
-        prop_assert_eq!(slate.environment, environment.iter().map(seen).collect::<Vec<_>>());
+    fn any_arguments_pass_through(arguments in strings()) {
+        let host = Host::new([probe().into_os_string()].into_iter().chain(arguments.iter().map(|bytes| os(bytes))));
+        prop_assert_eq!(&host.run().slate().arguments[1..], arguments.iter().map(|bytes| seen(bytes)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn any_environment_passes_through(environment in strings()) {
+        let slate = Host::new([probe()]).environment(environment.iter().map(|bytes| os(bytes))).run().slate();
+        prop_assert_eq!(slate.environment, environment.iter().map(|bytes| seen(bytes)).collect::<Vec<_>>());
     }
 }

@@ -131,7 +131,7 @@ fn renaming_in_every_sandbox() {
         let host = Host::new(["--fd=3=4", "--fd=4=3", "--keep=100", &program]).descriptor(3, path_only("/"));
         let host = host.open(4).open(100).open(101).descriptor(102, path_only("/"));
         let host = match &root {
-            Some(root) => host.program("/relay").root(root.path()),
+            Some(root) => host.relay_at("/relay").root(root.path()),
             None => host,
         };
         host.filter(sandbox::refuse(&calls, libc::EPERM)).run().slate().assert_clean([0, 1, 2, 3, 4, 100]);
@@ -166,7 +166,7 @@ fn closed() {
         let close = format!("--close={descriptor}");
         let host = || Host::new([&close, probe().to_str().expect("UTF-8")]);
         let root = sandbox::bare_root();
-        let bare = Host::new([&close, "/probe"]).program("/relay").root(root.path());
+        let bare = Host::new([&close, "/probe"]).relay_at("/relay").root(root.path());
         for host in [host(), host().closed(descriptor), host().filter(no_close_range()), bare.filter(no_close_range())]
         {
             host.run().slate().assert_clean((0..3).filter(|&number| number != descriptor));

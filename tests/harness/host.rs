@@ -1,7 +1,19 @@
 //! A dirty host: what relay inherits, made in a forked child, and what came of it.
+//!
+//! Which relay is tested, these variables say, and no others:
+//!
+//! | variable | what it holds |
+//! |---|---|
+//! | `RELAY_PROGRAM` | the path of a relay for this or another architecture, with the probe for it in the same folder; without it, those that cargo built for this test |
+//! | `RELAY_RUNNER` | the path of a static qemu-user for that architecture |
+//!
+//! qemu-user makes the system calls of what it runs on this machine's kernel. What relay starts is not run by it but by
+//! the kernel itself, and so it is this machine's own probe that looks at what a relay of any architecture has done.
+//! `tests/left-out/qemu` lists the tests that cannot hold under it, and tests/architectures leaves them out.
 
 #![allow(unsafe_code)]
 
+use std::env;
 use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::fs::{self, File};
@@ -11,22 +23,68 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{LazyLock, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
+use object::Object;
 use seccompiler::BpfProgram;
 
 use crate::slate::Slate;
 
-/// The relay that is tested: the one that cargo built for this test.
+/// The relay that is tested.
 pub fn relay() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_relay"))
+    given_relay().unwrap_or_else(|| env!("CARGO_BIN_EXE_relay").into())
+}
+
+/// The one that RELAY_PROGRAM names.
+pub fn given_relay() -> Option<PathBuf> {
+    env::var_os("RELAY_PROGRAM").map(PathBuf::from)
 }
 
 /// The program that tells what it sees.
 pub fn probe() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_probe"))
+}
+
+/// The same for the architecture of the relay that is tested.
+pub fn probe_beside_relay() -> PathBuf {
+    relay().with_file_name("probe")
+}
+
+/// What runs the relay that is tested, where this machine's kernel does not.
+pub fn runner() -> Option<PathBuf> {
+    env::var_os("RELAY_RUNNER").map(PathBuf::from)
+}
+
+/// The line that starts a program of relay's architecture.
+pub fn line_for(program: PathBuf) -> impl Iterator<Item = PathBuf> {
+    runner().into_iter().chain([program])
+}
+
+/// The line that starts relay, for other programs to start it.
+pub fn relay_line() -> impl Iterator<Item = PathBuf> {
+    line_for(relay())
+}
+
+/// A C int in the byte order of the relay that is tested.
+pub fn int(number: i32) -> [u8; 4] {
+    static IS_LITTLE_ENDIAN: LazyLock<bool> = LazyLock::new(|| {
+        let relay = fs::read(relay()).expect("relay");
+        object::File::parse(relay.as_slice()).expect("an ELF file").is_little_endian()
+    });
+    if *IS_LITTLE_ENDIAN { number.to_le_bytes() } else { number.to_be_bytes() }
+}
+
+/// Whether what the host does to this signal reaches relay: qemu's C library keeps 32 and 33 for itself.
+pub fn reaches_relay(signal: usize) -> bool {
+    runner().is_none() || ![32, 33].contains(&signal)
+}
+
+/// Whether what relay does to this signal reaches the program, under its number: qemu keeps BUS and SEGV for itself, and
+/// puts the others from 32 on two further up, since its C library keeps 32 and 33.
+pub fn reaches_program(signal: usize) -> bool {
+    runner().is_none() || signal < 32 && ![libc::SIGBUS as usize, libc::SIGSEGV as usize].contains(&signal)
 }
 
 /// The hard limit of descriptors that a dirty host has at the most, so that the probe sees each of them.
@@ -61,6 +119,8 @@ type Action = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 /// What relay is started with. The actions are taken in the order of the calls.
 pub struct Host {
     program: CString,
+    /// What runs the program, where the kernel does not. An open file, since there may be no path to it in a root.
+    runner: Option<(CString, File)>,
     arguments: Vec<CString>,
     environment: Vec<CString>,
     actions: Vec<Action>,
@@ -90,6 +150,10 @@ impl Host {
         let arguments = arguments.into_iter().map(|argument| c_string(argument.as_ref()));
         Self {
             program: c_string(relay().as_os_str()),
+            runner: runner().map(|path| {
+                let file = File::open(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+                (c_string(path.as_os_str()), file)
+            }),
             arguments: [c"relay".to_owned()].into_iter().chain(arguments).collect(),
             environment: Vec::new(),
             actions: Vec::new(),
@@ -98,9 +162,16 @@ impl Host {
         }
     }
 
-    /// Starts `program` in relay's place.
+    /// Starts the relay that is at this path by then.
+    pub fn relay_at(mut self, path: &str) -> Self {
+        self.program = c_string(path.as_ref());
+        self
+    }
+
+    /// Starts `program`, one of this machine's own, in relay's place.
     pub fn program(mut self, program: &str) -> Self {
         self.program = c_string(program.as_ref());
+        self.runner = None;
         self
     }
 
@@ -234,7 +305,15 @@ impl Host {
     }
 
     pub fn spawn(self) -> Running {
-        let Self { program, arguments, environment, mut actions, given, status } = self;
+        let Self { program, runner, mut arguments, environment, mut actions, mut given, status } = self;
+        let mut runner_descriptor = None;
+        if let Some((path, file)) = runner {
+            runner_descriptor = Some(file.as_raw_fd());
+            given.push(file.into());
+            // qemu's own name, argv[0] of what it runs, and where that is.
+            let name = arguments.first().expect("qemu gives it a name").clone();
+            arguments.splice(..1, [path, c"-0".to_owned(), name, program.clone()]);
+        }
         let pointers = |strings: &[CString]| {
             let pointers = strings.iter().map(|string| string.as_ptr() as usize);
             pointers.chain([0]).collect::<Vec<_>>()
@@ -250,7 +329,11 @@ impl Host {
             command.pre_exec(move || {
                 make_room(&descriptors)?;
                 actions.iter_mut().try_for_each(|action| action())?;
-                libc::execve(program.as_ptr(), argv.as_ptr().cast(), envp.as_ptr().cast());
+                let (argv, envp) = (argv.as_ptr().cast(), envp.as_ptr().cast());
+                match runner_descriptor {
+                    Some(runner) => libc::fexecve(moved(runner)?, argv, envp),
+                    None => libc::execve(program.as_ptr(), argv, envp),
+                };
                 Err(io::Error::last_os_error())
             });
         }
@@ -277,9 +360,10 @@ impl Host {
 #[must_use]
 pub fn wait_until_in_call(pid: u32, call: i64) -> bool {
     let inside = format!("{call} ");
+    let runs = fs::canonicalize(relay_line().next().expect("a program")).expect("its path");
     for _ in 0..10_000 {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        if !stat.contains(" (relay) ") || stat.contains(" (relay) Z ") {
+        // One that has ended has none.
+        if fs::read_link(format!("/proc/{pid}/exe")).ok().as_ref() != Some(&runs) {
             return false;
         }
         let current = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();

@@ -17,7 +17,7 @@ fn start(with_proc: bool, forbidden: &[libc::c_long]) -> Outcome {
     let root = sandbox::bare_root();
     let probe = if with_proc { probe() } else { "/probe".into() };
     let host = [3, 64, 1000].into_iter().fold(Host::new([probe]), Host::open).descriptor(65, path_only("/"));
-    let host = if with_proc { host } else { host.program("/relay").root(root.path()) };
+    let host = if with_proc { host } else { host.relay_at("/relay").root(root.path()) };
     host.filter(sandbox::forbid(forbidden)).run()
 }
 
@@ -74,7 +74,7 @@ fn on_linux_2_6_36() {
         let probe = if with_proc { probe() } else { "/probe".into() };
         let arguments = options.iter().chain(&more).copied().chain([probe.to_str().expect("UTF-8")]);
         let host = [5, 6, 64, 70, 1000].into_iter().fold(Host::new(arguments), Host::open).status(9);
-        let host = if with_proc { host } else { host.program("/relay").root(root.path()) };
+        let host = if with_proc { host } else { host.relay_at("/relay").root(root.path()) };
         let outcome = host.filter(sandbox::refuse(&newer, libc::ENOSYS)).run();
         assert!(outcome.status.success(), "{outcome:?}");
         let slate = outcome.slate();
@@ -85,7 +85,7 @@ fn on_linux_2_6_36() {
         let report = if with_proc {
             Host::new(["--report"])
         } else {
-            Host::new(["--report"]).program("/relay").root(root.path())
+            Host::new(["--report"]).relay_at("/relay").root(root.path())
         };
         let outcome = report.open(1000).filter(sandbox::refuse(&newer, libc::ENOSYS)).run();
         assert!(String::from_utf8_lossy(&outcome.stdout).contains("descriptor 1000: open"), "{outcome:?}");

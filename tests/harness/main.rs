@@ -10,6 +10,7 @@ mod descriptors;
 mod environment;
 mod file;
 mod kernel;
+mod left_out;
 mod options;
 mod plan;
 mod positional;

@@ -107,9 +107,15 @@ fn an_errno_without_a_name_is_a_number() {
 }
 
 #[test]
-fn steps_that_a_sandbox_refuses() {
+fn timers_that_a_sandbox_refuses_to_disarm() {
+    let refused = sandbox::refuse(&[libc::SYS_setitimer], libc::EPERM);
+    let message = "cannot disarm timers: not permitted (EPERM)";
+    assert_fails(&Host::new(["/bin/true"]).filter(refused).run(), 125, message);
+}
+
+#[test]
+fn signals_that_a_sandbox_refuses_to_set() {
     for (call, message) in [
-        (libc::SYS_setitimer, "cannot disarm timers: not permitted (EPERM)"),
         (libc::SYS_rt_sigaction, "cannot set signal 1: not permitted (EPERM)"),
         (libc::SYS_rt_sigprocmask, "cannot set the signal mask: not permitted (EPERM)"),
     ] {

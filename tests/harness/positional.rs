@@ -7,10 +7,13 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::host::{Host, Outcome, alone, full_pipe, output, probe, relay, socket_pair, wait_until_in_call};
+use crate::host::{Host, Outcome, alone, full_pipe, int, output, probe, relay_line, socket_pair, wait_until_in_call};
 use crate::sandbox::{self, script};
 
-const HANDSHAKE: [u8; 4] = 9_i32.to_ne_bytes();
+/// What relay writes on both descriptors.
+fn handshake() -> [u8; 4] {
+    int(9)
+}
 
 /// A host with its status pipe at 9 and an open descriptor at 10.
 fn host(arguments: &[&str]) -> Host {
@@ -21,8 +24,8 @@ fn host(arguments: &[&str]) -> Host {
 #[track_caller]
 fn assert_record(outcome: &Outcome, code: i32, errno: i32) {
     assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
-    assert_eq!(outcome.stdout, HANDSHAKE, "standard output");
-    let record = [HANDSHAKE, code.to_ne_bytes(), errno.to_ne_bytes()].concat();
+    assert_eq!(outcome.stdout, handshake(), "standard output");
+    let record = [handshake(), int(code), int(errno)].concat();
     assert_eq!(outcome.records, record, "expected {code} {errno} in {outcome:?}");
     assert_eq!(outcome.stderr, "", "a record is enough");
 }
@@ -41,8 +44,8 @@ fn the_program_runs() {
     let probe = probe();
     let outcome = host(&["9", "10", probe.to_str().expect("UTF-8"), "one", "", "three"]).run();
     assert!(outcome.status.success());
-    assert_eq!(outcome.records, HANDSHAKE, "end of file and no record: the program runs");
-    let slate = outcome.slate_after(&HANDSHAKE);
+    assert_eq!(outcome.records, handshake(), "end of file and no record: the program runs");
+    let slate = outcome.slate_after(&handshake());
     slate.assert_clean([0, 1, 2, 10]);
     assert_eq!(slate.arguments, [probe.to_str().expect("UTF-8"), "one", "", "three"]);
 }
@@ -53,7 +56,7 @@ fn the_exit_status_is_the_program_s() {
         let argument = format!("probe:exit={status}");
         let outcome = host(&["9", "10", probe().to_str().expect("UTF-8"), &argument]).run();
         assert_eq!(outcome.status.code(), Some(status));
-        assert_eq!(outcome.records, HANDSHAKE);
+        assert_eq!(outcome.records, handshake());
     }
 }
 
@@ -61,7 +64,7 @@ fn the_exit_status_is_the_program_s() {
 fn the_program_s_death_by_a_signal_is_seen() {
     let outcome = host(&["9", "10", "/bin/sh", "-c", "kill -KILL $$"]).run();
     assert_eq!(outcome.status.signal(), Some(libc::SIGKILL));
-    assert_eq!(outcome.records, HANDSHAKE);
+    assert_eq!(outcome.records, handshake());
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn a_negative_status() {
 fn leading_zeros_are_digits() {
     let outcome = host(&["0009", "010", "/bin/true"]).run();
     assert!(outcome.status.success(), "{outcome:?}");
-    assert_eq!(outcome.records, HANDSHAKE);
+    assert_eq!(outcome.records, handshake());
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn a_closed_status() {
         let outcome = host(&[&status.to_string(), "10", "/bin/true"]).run();
         assert_no_status(
             &outcome,
-            &status.to_ne_bytes(),
+            &int(status),
             &format!("cannot write to descriptor {status}: not open for this (EBADF)"),
         );
     }
@@ -119,7 +122,7 @@ fn a_closed_status() {
 #[test]
 fn a_status_that_cannot_be_written_to() {
     let outcome = host(&["10", "11", "/bin/true"]).open(11).run();
-    assert_no_status(&outcome, &10_i32.to_ne_bytes(), "cannot write to descriptor 10: not open for this (EBADF)");
+    assert_no_status(&outcome, &int(10), "cannot write to descriptor 10: not open for this (EBADF)");
 }
 
 /// Nothing goes to the status pipe before it has gone to standard output.
@@ -167,8 +170,8 @@ fn a_closed_pulse_comes_before_a_missing_program() {
 fn a_pulse_of_1_or_2() {
     for pulse in ["1", "2"] {
         let outcome = host(&["9", pulse, probe().to_str().expect("UTF-8")]).run();
-        assert_eq!(outcome.records, HANDSHAKE);
-        outcome.slate_after(&HANDSHAKE).assert_clean([0, 1, 2]);
+        assert_eq!(outcome.records, handshake());
+        outcome.slate_after(&handshake()).assert_clean([0, 1, 2]);
     }
 }
 
@@ -207,10 +210,16 @@ fn programs_that_cannot_be_run() {
 }
 
 #[test]
-fn steps_that_a_sandbox_refuses() {
-    for (call, code) in [(libc::SYS_setitimer, 201), (libc::SYS_rt_sigaction, 202), (libc::SYS_rt_sigprocmask, 202)] {
+fn timers_that_a_sandbox_refuses_to_disarm() {
+    let refused = sandbox::refuse(&[libc::SYS_setitimer], libc::EPERM);
+    assert_record(&host(&["9", "10", "/bin/echo", "started"]).filter(refused).run(), 201, libc::EPERM);
+}
+
+#[test]
+fn signals_that_a_sandbox_refuses_to_set() {
+    for call in [libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask] {
         let outcome = host(&["9", "10", "/bin/echo", "started"]).filter(sandbox::refuse(&[call], libc::EPERM)).run();
-        assert_record(&outcome, code, libc::EPERM);
+        assert_record(&outcome, 202, libc::EPERM);
     }
 }
 
@@ -219,7 +228,7 @@ fn descriptors_that_cannot_be_marked() {
     // Any other call that the last way needs would do too; see clean_slate.rs for each.
     let root = sandbox::bare_root();
     let refused = sandbox::refuse(&[libc::SYS_close_range, libc::SYS_pselect6, libc::SYS_prlimit64], libc::ENOSYS);
-    let outcome = host(&["9", "10", "/probe"]).program("/relay").root(root.path()).filter(refused).run();
+    let outcome = host(&["9", "10", "/probe"]).relay_at("/relay").root(root.path()).filter(refused).run();
     assert_record(&outcome, 126, libc::ENOSYS);
 }
 
@@ -227,7 +236,7 @@ fn descriptors_that_cannot_be_marked() {
 #[test]
 fn the_errno_is_that_of_the_last_way() {
     let root = sandbox::bare_root();
-    let host = host(&["9", "10", "/probe"]).program("/relay").root(root.path());
+    let host = host(&["9", "10", "/probe"]).relay_at("/relay").root(root.path());
     let refuse = |call, errno| sandbox::refuse(&[call], errno);
     let host = host.filter(refuse(libc::SYS_close_range, libc::EPERM)).filter(refuse(libc::SYS_pselect6, libc::EPERM));
     assert_record(&host.filter(refuse(libc::SYS_prlimit64, libc::EACCES)).run(), 126, libc::EACCES);
@@ -241,7 +250,7 @@ fn a_status_reader_that_has_gone() {
         if expected.is_none() {
             assert_eq!(outcome.status.signal(), Some(libc::SIGPIPE));
         }
-        assert_eq!(outcome.stdout, HANDSHAKE, "the program is not started");
+        assert_eq!(outcome.stdout, handshake(), "the program is not started");
     }
 }
 
@@ -252,7 +261,7 @@ fn a_status_reader_that_has_gone_from_a_socket() {
     let host = Host::new(["9", "10", "/bin/echo", "started"]).descriptor(9, theirs).open(10);
     let outcome = host.ignored([libc::SIGPIPE as usize]).run();
     assert_eq!(outcome.status.code(), Some(127));
-    assert_eq!(outcome.stdout, HANDSHAKE);
+    assert_eq!(outcome.stdout, handshake());
     assert_eq!(outcome.stderr, "relay: cannot write to descriptor 9: no reader (EPIPE)\n");
 }
 
@@ -263,7 +272,7 @@ fn a_status_that_is_a_socket() {
     assert_eq!(outcome.status.code(), Some(1));
     let mut records = Vec::new();
     ours.read_to_end(&mut records).expect("the records");
-    assert_eq!(records, [HANDSHAKE, 127_i32.to_ne_bytes(), libc::ENOENT.to_ne_bytes()].concat());
+    assert_eq!(records, [handshake(), int(127), int(libc::ENOENT)].concat());
 }
 
 /// A pipe that is full and does not block: relay waits for room, and loses nothing.
@@ -276,7 +285,7 @@ fn a_status_pipe_that_is_full() {
     reader.read_to_end(&mut received).expect("the pipe");
     let outcome = running.finish();
     assert_eq!(outcome.status.code(), Some(1));
-    assert_eq!(received[filled..], [HANDSHAKE, 127_i32.to_ne_bytes(), libc::ENOENT.to_ne_bytes()].concat());
+    assert_eq!(received[filled..], [handshake(), int(127), int(libc::ENOENT)].concat());
 }
 
 /// The same, but the reader goes away instead of making room: relay ends.
@@ -288,7 +297,7 @@ fn a_status_pipe_that_is_full_and_then_abandoned() {
     alone(|| drop(reader));
     let outcome = running.finish();
     assert_eq!(outcome.status.signal(), Some(libc::SIGPIPE));
-    assert_eq!(outcome.stdout, HANDSHAKE);
+    assert_eq!(outcome.stdout, handshake());
 }
 
 /// Writes that are interrupted or cut short are taken up again.
@@ -296,14 +305,14 @@ fn a_status_pipe_that_is_full_and_then_abandoned() {
 fn interrupted_and_short_writes() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     for (injection, expected) in [
-        ("write:error=EINTR:when=1..3", [&9_i32.to_ne_bytes()[..], &9_i32.to_ne_bytes()].concat()),
+        ("write:error=EINTR:when=1..3", [&int(9)[..], &int(9)].concat()),
         // strace says 3 were written and writes none: relay must go on with the fourth byte.
-        ("write:retval=3:when=1", [&9_i32.to_ne_bytes()[3..], &9_i32.to_ne_bytes()].concat()),
+        ("write:retval=3:when=1", [&int(9)[3..], &int(9)].concat()),
     ] {
         let script = format!("exec 9>{} 10</dev/null; exec \"$@\"", file.path().display());
         let mut command = Command::new("bash");
         command.args(["-c", &script, "bash", "strace", "-qq", "-o", "/dev/null", "--inject", injection]);
-        command.arg(relay()).args(["9", "10", "/bin/true"]);
+        command.args(relay_line()).args(["9", "10", "/bin/true"]);
         let outcome = output(&mut command);
         assert!(outcome.status.success(), "{outcome:?}");
         let mut told = outcome.stdout;

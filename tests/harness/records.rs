@@ -8,7 +8,7 @@ use std::process::Command;
 use exec_relay::status::{Record, Step};
 use tempfile::TempDir;
 
-use crate::host::{Host, Outcome, alone, full_pipe, output, probe, relay, wait_until_in_call};
+use crate::host::{Host, Outcome, alone, full_pipe, int, output, probe, relay_line, wait_until_in_call};
 use crate::sandbox::{self, script};
 
 /// The records, by step, errno and detail.
@@ -16,7 +16,9 @@ fn records(outcome: &Outcome) -> Vec<(u8, i32, u32)> {
     let (records, rest) = outcome.records.as_chunks::<{ Record::SIZE }>();
     assert_eq!(rest, b"", "whole records");
     let decoded = records.iter().map(|bytes| Record::decode(bytes).unwrap_or_else(|| panic!("a record: {bytes:?}")));
-    decoded.map(|record| (record.step as u8, record.errno as i32, record.detail)).collect()
+    // The words are in relay's byte order.
+    let number = |word: u32| u32::from_ne_bytes(int(word as i32));
+    decoded.map(|record| (number(record.step) as u8, number(record.errno) as i32, number(record.detail))).collect()
 }
 
 /// A step failed before the program was to be started.
@@ -39,7 +41,7 @@ fn the_bytes_of_a_record() {
     let outcome = host(&[]).run();
     assert_eq!(outcome.records, [&b"RLY\x02"[..], &[0; 12]].concat());
     let outcome = host(&["--fd=5=6"]).run();
-    let words = [9_u32, libc::EBADF as u32, 2].map(u32::to_ne_bytes);
+    let words = [9, libc::EBADF, 2].map(int);
     assert_eq!(outcome.records, [&b"RLY\x02"[..], words.as_flattened()].concat());
 }
 
@@ -118,8 +120,7 @@ fn steps() {
     let missing = directory.path().join("missing");
     let chdir = format!("--chdir={}", missing.display());
     for (options, refused, step, errno, detail) in [
-        (&["--fd=5=6", "--fd=6=5"][..], None, Step::RENAME, libc::EMFILE, 5),
-        (&["--fd=700=6"], None, Step::RENAME, libc::EMFILE, 700),
+        (&["--fd=700=6"][..], None, Step::RENAME, libc::EMFILE, 700),
         (&["--nofile=1:2147483647"], None, Step::NOFILE, libc::EPERM, 0),
         (&["--nofile=1"], Some(libc::SYS_prlimit64), Step::NOFILE, libc::EUCLEAN, 0),
         (&["--setsid"], Some(libc::SYS_setsid), Step::SESSION, libc::EUCLEAN, 0),
@@ -128,19 +129,45 @@ fn steps() {
         (&["--die-with-parent=1"], None, Step::PARENT, libc::ESRCH, 1),
         (&["--die-with-parent"], Some(libc::SYS_prctl), Step::PARENT, libc::EUCLEAN, 0),
         (&["--no-new-privs"], Some(libc::SYS_prctl), Step::NEW_PRIVILEGES, libc::EUCLEAN, 0),
-        (&["--oom-score-adj=1"], Some(libc::SYS_openat), Step::OOM_SCORE, libc::EUCLEAN, 0),
         (&[], Some(libc::SYS_setitimer), Step::TIMERS, libc::EUCLEAN, 0),
-        (&[], Some(libc::SYS_rt_sigaction), Step::DISPOSITIONS, libc::EUCLEAN, 1),
-        (&["--keep-ignored=HUP"], Some(libc::SYS_rt_sigaction), Step::DISPOSITIONS, libc::EUCLEAN, 2),
-        (&[], Some(libc::SYS_rt_sigprocmask), Step::MASK, libc::EUCLEAN, 0),
     ] {
-        let host = host(options);
-        let host =
-            if detail == 5 { host.nofile(300, 300).full_table() } else { host.open(5).open(6).nofile(700, 20_000) };
+        let host = host(options).open(5).open(6).nofile(700, 20_000);
         let outcome =
             refused.iter().fold(host, |host, &call| host.filter(sandbox::refuse(&[call], libc::EUCLEAN))).run();
         assert_failed(&outcome, step, errno, detail);
     }
+    let root = sandbox::bare_root();
+    let refused = sandbox::refuse(&[libc::SYS_close_range, libc::SYS_pselect6, libc::SYS_prlimit64], libc::EUCLEAN);
+    let host = Host::new(["--status=9", "/probe"]).relay_at("/relay").status(9);
+    assert_failed(&host.root(root.path()).filter(refused).run(), Step::DESCRIPTORS, libc::EUCLEAN, 0);
+}
+
+#[test]
+fn a_score_that_cannot_be_written() {
+    let refused = sandbox::refuse(&[libc::SYS_openat], libc::EUCLEAN);
+    assert_failed(&host(&["--oom-score-adj=1"]).filter(refused).run(), Step::OOM_SCORE, libc::EUCLEAN, 0);
+}
+
+#[test]
+fn signals_that_cannot_be_set() {
+    for (options, refused, step, detail) in [
+        (&[][..], libc::SYS_rt_sigaction, Step::DISPOSITIONS, 1),
+        (&["--keep-ignored=HUP"], libc::SYS_rt_sigaction, Step::DISPOSITIONS, 2),
+        (&[], libc::SYS_rt_sigprocmask, Step::MASK, 0),
+    ] {
+        let outcome = host(options).filter(sandbox::refuse(&[refused], libc::EUCLEAN)).run();
+        assert_failed(&outcome, step, libc::EUCLEAN, detail);
+    }
+}
+
+#[test]
+fn a_swap_in_a_full_table() {
+    let outcome = host(&["--fd=5=6", "--fd=6=5"]).nofile(300, 300).full_table().run();
+    assert_failed(&outcome, Step::RENAME, libc::EMFILE, 5);
+}
+
+#[test]
+fn a_report_that_cannot_be_made() {
     // What is printed is no program's, and fails in records as well.
     let refused = sandbox::refuse(&[libc::SYS_rt_sigpending], libc::EUCLEAN);
     let outcome = Host::new(["--status=9", "--report"]).status(9).filter(refused).run();
@@ -148,10 +175,6 @@ fn steps() {
     let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     let outcome = Host::new(["--status=9", "--report"]).status(9).descriptor(1, full).run();
     assert_failed(&outcome, Step::WRITE, libc::ENOSPC, 1);
-    let root = sandbox::bare_root();
-    let refused = sandbox::refuse(&[libc::SYS_close_range, libc::SYS_pselect6, libc::SYS_prlimit64], libc::EUCLEAN);
-    let host = Host::new(["--status=9", "/probe"]).program("/relay").status(9);
-    assert_failed(&host.root(root.path()).filter(refused).run(), Step::DESCRIPTORS, libc::EUCLEAN, 0);
 }
 
 /// After READY a second record says that the program could not be started, and how.
@@ -177,7 +200,7 @@ fn programs_that_cannot_be_run() {
 #[test]
 fn arguments_that_are_too_long() {
     let mut command = Command::new("strace");
-    command.args(["-qq", "-o", "/dev/null", "--inject=execve:error=E2BIG:when=1"]).arg(relay());
+    command.args(["-qq", "-o", "/dev/null", "--inject=execve:error=E2BIG:when=1"]).args(relay_line());
     let outcome = output(command.args(["/bin/echo", "started"]));
     assert_eq!((outcome.status.code(), outcome.stdout.as_slice()), (Some(126), &b""[..]));
     let message = String::from_utf8_lossy(&outcome.stderr);
@@ -218,7 +241,7 @@ fn a_program_that_stays_busy() {
     let (program, writer) = busy_program(&directory);
     let log = directory.path().join("log");
     let mut command = Command::new("strace");
-    command.args(["-qq", "-e", "trace=nanosleep", "-o"]).arg(&log).arg(relay()).arg(&program);
+    command.args(["-qq", "-e", "trace=nanosleep", "-o"]).arg(&log).args(relay_line()).arg(&program);
     let outcome = output(&mut command);
     drop(writer);
     assert_eq!(outcome.status.code(), Some(126));
