@@ -219,6 +219,10 @@ fn signals() {
 #[test]
 fn signals_that_stay_ignored() {
     alone("options::signals_that_stay_ignored", || {
+        // What nohup and shells start programs with.
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+            set_disposition(signal, libc::SIG_DFL);
+        }
         set_disposition(libc::SIGUSR1, libc::SIG_IGN);
         set_disposition(libc::SIGUSR2, libc::SIG_IGN);
         each(
