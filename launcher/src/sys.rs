@@ -1,6 +1,7 @@
 //! Calls on processes that no safe crate has whole.
 
 use std::io;
+use std::mem::zeroed;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -16,28 +17,19 @@ pub fn send_signal(pidfd: BorrowedFd, signal: i32) -> io::Result<()> {
     }
 }
 
-/// `struct pidfd_info` of linux/pidfd.h in its first size, 64 bytes. Linux 6.13; the exit code, 6.15.
-#[repr(C)]
-#[derive(Default)]
-struct Info {
-    mask: u64,
-    cgroup: u64,
-    ids: [u32; 11],
-    exit_code: i32,
-}
-
-/// Asks for, and says that there is, the exit code.
-const INFO_EXIT: u64 = 1 << 3;
-
-/// `PIDFD_GET_INFO`: _IOWR(0xFF, 11, struct pidfd_info).
-const GET_INFO: u64 = 3 << 30 | (size_of::<Info>() as u64) << 16 | 0xff << 8 | 11;
+/// Asks for the exit code, and says that there is one.
+const EXIT: u64 = libc::PIDFD_INFO_EXIT as u64;
 
 /// How the child of a pidfd ended that somebody else has reaped. ECHILD where the kernel does not tell.
 pub fn status_of_reaped(pidfd: BorrowedFd) -> io::Result<ExitStatus> {
-    let mut info = Info { mask: INFO_EXIT, ..Info::default() };
-    // SAFETY: the kernel reads and writes one structure, of the size that the request's number holds.
-    let value = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
-    if value == 0 && info.mask & INFO_EXIT != 0 {
+    // SAFETY: zero is a value of all that is in it. The kernel reads and writes one structure, of the size that the
+    // request's number holds.
+    let (value, info) = unsafe {
+        let mut info: libc::pidfd_info = zeroed();
+        info.mask = EXIT;
+        (libc::ioctl(pidfd.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info), info)
+    };
+    if value == 0 && info.mask & EXIT != 0 {
         Ok(ExitStatus::from_raw(info.exit_code))
     } else {
         Err(io::Error::from_raw_os_error(libc::ECHILD))
