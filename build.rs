@@ -13,7 +13,7 @@ fn main() {
     let script = format!("{root}/linker/relay.ld");
 
     // The largest page that kernels for the architecture can be built with. To align a position-independent file to more
-    // than the page they have costs them a second mapping at every start, 2 % of what relay takes on x86_64.
+    // than the page they have costs them a second mapping at every start.
     let page = match variable("CARGO_CFG_TARGET_ARCH").as_str() {
         "aarch64" | "loongarch64" | "powerpc64" => 65_536,
         _ => 4096,
@@ -56,6 +56,7 @@ fn main() {
     println!("cargo::metadata=root={root}");
     println!("cargo::rerun-if-changed=linker/relay.ld");
     println!("cargo::rerun-if-changed=build.rs");
+    // A linker that a configuration file names does not show here when it changes.
     let target = variable("TARGET").replace('-', "_").to_uppercase();
     println!("cargo::rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
 }
@@ -101,6 +102,7 @@ fn foreign_linker() -> Vec<String> {
     };
     let mut arguments = vec!["-fuse-ld=lld".to_owned(), format!("-Wl,-m,{emulation}")];
     let asked = Command::new(variable("RUSTC")).args(["--print", "sysroot"]).output().expect("the compiler runs");
+    assert!(asked.status.success(), "rustc --print sysroot: {}", asked.status);
     let sysroot = String::from_utf8(asked.stdout).expect("a path in UTF-8");
     let folder = Path::new(sysroot.trim()).join(format!("lib/rustlib/{host}/bin/gcc-ld"));
     if folder.exists() {
