@@ -14,10 +14,11 @@ pub use syscalls::raw_syscall;
 
 /// As the macro of `syscalls`: the number of a call and its arguments, six at the most.
 #[cfg(target_arch = "powerpc64")]
+#[doc(hidden)]
 #[macro_export]
 macro_rules! raw_syscall {
     ($number:expr, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr) => {
-        $crate::call::out_of_line(
+        $crate::call::system_call(
             $number as usize, $a as usize, $b as usize, $c as usize, $d as usize, $e as usize, $f as usize,
         )
     };
@@ -32,7 +33,7 @@ macro_rules! raw_syscall {
 #[cfg(target_arch = "powerpc64")]
 #[inline(never)]
 #[expect(clippy::too_many_arguments, reason = "as many as a call can have")]
-pub unsafe fn out_of_line(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
+pub unsafe fn system_call(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
     // SAFETY: the caller's.
     unsafe { syscalls::raw_syscall!(number, a, b, c, d, e, f) }
 }

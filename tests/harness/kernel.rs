@@ -69,18 +69,21 @@ fn on_linux_2_6_36() {
     let newer: Vec<_> = (libc::SYS_prlimit64 + 1..512).collect();
     let options = ["--fd=5=6", "--fd=6=5", "--keep=70", "--close=0", "--status=9", "--nofile=hard", "--umask=27"];
     let more = ["--setsid", "--die-with-parent", "--chdir=/", "--listen-fds=1", "--fd=3=70", "--ignore=PIPE"];
+    let rest = ["--block=TERM", "--keep-ignored=USR1", "--pulse=64", "--argv0=name", "--env=A=b", "--unset=C"];
     for with_proc in [true, false] {
         let root = sandbox::bare_root();
         let probe = if with_proc { probe() } else { "/probe".into() };
-        let arguments = options.iter().chain(&more).copied().chain([probe.to_str().expect("UTF-8")]);
+        let arguments = options.iter().chain(&more).chain(&rest).copied().chain([probe.to_str().expect("UTF-8")]);
         let host = [5, 6, 64, 70, 1000].into_iter().fold(Host::new(arguments), Host::open).status(9);
         let host = if with_proc { host } else { host.relay_at("/relay").root(root.path()) };
         let outcome = host.filter(sandbox::refuse(&newer, libc::ENOSYS)).run();
         assert!(outcome.status.success(), "{outcome:?}");
         let slate = outcome.slate();
-        assert_eq!(slate.numbers(), [1, 2, 3, 5, 6, 70].into());
+        assert_eq!(slate.numbers(), [1, 2, 3, 5, 6, 64, 70].into());
         assert_eq!((slate.session, slate.directory.as_str()), (slate.pid as u32, "/"));
         assert_eq!(slate.not_default, [libc::SIGPIPE as u32]);
+        assert_eq!(slate.blocked, [libc::SIGTERM as u32]);
+        assert_eq!(slate.arguments, ["name"]);
 
         let report = if with_proc {
             Host::new(["--report"])
