@@ -23,7 +23,7 @@
 //! | what runs between clone and exec | the steps of `exec_relay`, on a stack of their own | nothing of ours: posix_spawn(3) |
 //! | how often is exec called | once | twice: relay, then the program |
 //! | what it needs | nothing | a file, or memfd_create(2) with execution and /proc |
-//! | the calling thread is stopped | until the program's file is mapped | until relay's file of a few KiB is mapped |
+//! | the calling thread is stopped | until the program's file is mapped | until relay's small file is mapped |
 //! | [`Launch::timeout`] | not needed and not looked at | ends a launch that hangs |
 //! | killed before the program began | always told apart | told apart where /proc is mounted, else taken for it |
 //!
