@@ -103,8 +103,6 @@ pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error
 /// The relay program.
 struct Relay {
     path: CString,
-    /// The name that its process has, the last part of its path; see PR_SET_NAME(2const).
-    name: Vec<u8>,
     /// The file in memory, which must not be overwritten before it is executed.
     file: Option<OwnedFd>,
 }
@@ -124,10 +122,9 @@ impl Relay {
                 (OsString::from(format!("/proc/self/fd/{}", file.as_raw_fd())), Some(file))
             }
         };
-        let name = name_of(Path::new(&path));
         let path = CString::new(path.into_vec())
             .map_err(|_| Error::Request { mistake: "the path of the relay holds a NUL byte".to_owned() })?;
-        Ok(Self { path, name, file })
+        Ok(Self { path, file })
     }
 }
 
@@ -155,9 +152,10 @@ fn has_begun(id: i32, program: &Path, relay: &Relay) -> Option<bool> {
     if sys::has_memory(id) {
         return Some(true);
     }
+    let relay = name_of(Path::new(OsStr::from_bytes(relay.path.to_bytes())));
     // Where both have the same name it tells nothing.
-    let name = name_in_proc(id).filter(|_| name_of(program) != relay.name)?;
-    Some(name != relay.name)
+    let name = name_in_proc(id).filter(|_| name_of(program) != relay)?;
+    Some(name != relay)
 }
 
 /// The name of a process, where /proc tells it.
@@ -169,7 +167,7 @@ fn name_in_proc(id: i32) -> Option<Vec<u8>> {
     Some(name[..length.saturating_sub(1)].to_vec())
 }
 
-/// The name of a process that executes `path`.
+/// The name of a process that executes `path`, the last part of that; see PR_SET_NAME(2const).
 fn name_of(path: &Path) -> Vec<u8> {
     const LONGEST: usize = 15;
     let name = path.file_name().unwrap_or(OsStr::new("")).as_bytes();
