@@ -3,7 +3,6 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
 use std::time::Duration;
 
 use criterion::Criterion;
@@ -11,10 +10,7 @@ use criterion::Criterion;
 mod ways;
 
 fn main() {
-    let directory = tempfile::TempDir::new().expect("a directory");
-    let program = ways::program(directory.path());
-    let relay = ways::relay(directory.path());
-    let c_program = CString::new(program.to_str().expect("UTF-8")).expect("no NUL");
+    let programs = ways::Programs::new();
     ways::raise_limit();
     let mut criterion = Criterion::default()
         .configure_from_args()
@@ -24,7 +20,7 @@ fn main() {
     for (megabytes, descriptors) in ways::HOSTS {
         let _host = ways::host(megabytes, descriptors);
         let mut group = criterion.benchmark_group(format!("{megabytes} MB, {descriptors} descriptors"));
-        for (name, way) in ways::all(&program, &c_program, &relay) {
+        for (name, way) in ways::all(&programs) {
             group.bench_function(name, |bencher| bencher.iter(&way));
         }
         group.finish();

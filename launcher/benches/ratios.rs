@@ -7,7 +7,6 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
 use std::time::{Duration, Instant};
 
 mod ways;
@@ -18,16 +17,13 @@ fn median(mut times: Vec<Duration>) -> f64 {
 }
 
 fn main() {
-    let directory = tempfile::TempDir::new().expect("a directory");
-    let program = ways::program(directory.path());
-    let relay = ways::relay(directory.path());
-    let c_program = CString::new(program.to_str().expect("UTF-8")).expect("no NUL");
+    let programs = ways::Programs::new();
     ways::raise_limit();
     println!("| host | way | median | to posix_spawn | faster than pre_exec |");
     println!("|---|---|---|---|---|");
     for (megabytes, descriptors) in ways::HOSTS {
         let _host = ways::host(megabytes, descriptors);
-        let ways = ways::all(&program, &c_program, &relay);
+        let ways = ways::all(&programs);
         let mut times = [const { Vec::new() }; 6];
         let (forking, others): (Vec<_>, Vec<_>) = (0..ways.len()).partition(|&way| ways[way].0 == ways::FORKING);
         // Fewer of the one that takes tens of milliseconds.

@@ -1,6 +1,6 @@
 //! The ways to launch that are compared.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::hint::black_box;
 use std::os::unix::process::CommandExt;
@@ -9,6 +9,7 @@ use std::process::Command;
 use std::{io, ptr};
 
 use exec_relay_launcher::{Launch, Vehicle};
+use tempfile::TempDir;
 
 /// A program without a C library, that does nothing but exit: what is measured is the launch.
 const PROGRAM: &str = r#"
@@ -25,7 +26,7 @@ void _start(void) {
 }
 "#;
 
-pub fn program(directory: &Path) -> PathBuf {
+fn program(directory: &Path) -> PathBuf {
     let (source, program) = (directory.join("exit.c"), directory.join("exit"));
     fs::write(&source, PROGRAM).expect("a source file");
     let mut cc = Command::new("cc");
@@ -79,7 +80,7 @@ pub fn launch(program: &Path, vehicle: &Vehicle) {
 }
 
 /// What the bench's own cargo built: the file that the library carries.
-pub fn relay(directory: &Path) -> PathBuf {
+fn relay(directory: &Path) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--release", "--package", "exec-relay", "--manifest-path"]);
@@ -141,9 +142,28 @@ pub const FORKING: &str = "Command with pre_exec";
 /// A way to launch, by its name.
 pub type Way<'a> = (&'static str, Box<dyn Fn() + 'a>);
 
+/// What is started.
+pub struct Programs {
+    program: PathBuf,
+    c_program: CString,
+    relay: PathBuf,
+    _directory: TempDir,
+}
+
+impl Programs {
+    /// Builds them, in a directory that goes with this.
+    pub fn new() -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let program = program(directory.path());
+        let c_program = CString::new(program.to_str().expect("UTF-8")).expect("no NUL");
+        Self { program, c_program, relay: relay(directory.path()), _directory: directory }
+    }
+}
+
 /// All of them.
-pub fn all<'a>(program: &'a Path, c_program: &'a CStr, relay: &'a Path) -> [Way<'a>; 6] {
-    let at = Vehicle::RelayAt(relay.to_owned());
+pub fn all(programs: &Programs) -> [Way<'_>; 6] {
+    let Programs { program, c_program, relay, .. } = programs;
+    let at = Vehicle::RelayAt(relay.clone());
     [
         ("posix_spawn, cleans nothing", Box::new(|| posix_spawn(c_program))),
         ("Command, cleans nothing", Box::new(|| command(program))),
