@@ -52,6 +52,7 @@ impl Slate {
     #[track_caller]
     pub fn assert_clean(&self, open: impl IntoIterator<Item = i32>) {
         assert_eq!(self.numbers(), open.into_iter().collect(), "open descriptors");
+        assert!(self.descriptors.iter().all(|descriptor| !descriptor.close_on_exec));
         assert_eq!(self.not_default, [0_u32; 0], "dispositions");
         assert_eq!(self.blocked, [0_u32; 0], "blocked signals");
         assert_eq!(self.pending, [0_u32; 0], "pending signals");

@@ -182,8 +182,8 @@ fn limits() {
 
 #[test]
 fn sessions() {
-    each(|launch| _ = launch.session(), |slate| assert_eq!([slate.session, slate.group], [slate.pid; 2]));
-    each(|_| {}, |slate| assert_ne!(slate.session, slate.pid));
+    each(|launch| _ = launch.session(), |slate| assert_eq!([slate.session, slate.group], [slate.pid as u32; 2]));
+    each(|_| {}, |slate| assert_ne!(slate.session, slate.pid as u32));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use exec_relay_launcher::{Launch, Stdio, Vehicle};
-use serde::Deserialize;
+
+use crate::slate::Slate;
 
 /// Both programs, built as the package at the root builds them.
 fn programs() -> &'static Path {
@@ -45,47 +46,7 @@ pub fn vehicles() -> [Vehicle; 3] {
     [Vehicle::InPlace, Vehicle::Relay, Vehicle::RelayAt(relay())]
 }
 
-/// What the probe prints; see tests/probe of the root package.
-#[derive(Debug, Deserialize)]
-pub struct Slate {
-    pub arguments: Vec<String>,
-    pub environment: Vec<String>,
-    pub descriptors: Vec<Descriptor>,
-    pub not_default: Vec<u32>,
-    pub blocked: Vec<u32>,
-    pub pending: Vec<u32>,
-    pub nofile: [u64; 2],
-    pub timers: [bool; 3],
-    pub umask: u32,
-    pub pid: u32,
-    pub parent: u32,
-    pub group: u32,
-    pub session: u32,
-    pub directory: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the device is part of what the probe prints")]
-pub struct Descriptor {
-    pub number: RawFd,
-    pub close_on_exec: bool,
-    pub device: [u64; 2],
-    pub inode: u64,
-}
-
 impl Slate {
-    #[track_caller]
-    pub fn assert_clean(&self, open: impl IntoIterator<Item = RawFd>) {
-        let found: BTreeSet<_> = self.descriptors.iter().map(|descriptor| descriptor.number).collect();
-        assert_eq!(found, open.into_iter().collect(), "open descriptors");
-        assert!(self.descriptors.iter().all(|descriptor| !descriptor.close_on_exec));
-        assert_eq!(self.not_default, [0_u32; 0], "dispositions");
-        assert_eq!(self.blocked, [0_u32; 0], "blocked signals");
-        assert_eq!(self.pending, [0_u32; 0], "pending signals");
-        assert_eq!(self.timers, [false; 3], "interval timers");
-    }
-
     #[track_caller]
     pub fn inode(&self, number: RawFd) -> u64 {
         let found = self.descriptors.iter().find(|descriptor| descriptor.number == number);
@@ -104,7 +65,7 @@ pub fn slate_by(vehicle: Vehicle, set: impl FnOnce(&mut Launch<'_>)) -> Slate {
     child.stdout.take().expect("it is piped").read_to_end(&mut printed).expect("the probe's output");
     assert!(child.wait().expect("its status").success());
     let slate: Slate = serde_json::from_slice(&printed).unwrap_or_else(|error| panic!("{error}: {printed:?}"));
-    assert_eq!(slate.pid, child.id());
+    assert_eq!(slate.pid as u32, child.id());
     slate
 }
 
