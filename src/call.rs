@@ -27,13 +27,15 @@ macro_rules! raw_syscall {
     };
 }
 
+/// Makes a system call.
+///
 /// # Safety
 ///
-/// That of the call.
+/// 1. What the call does with these arguments must be sound.
 #[cfg(target_arch = "powerpc64")]
 #[inline(never)]
 #[expect(clippy::too_many_arguments, reason = "as many as a call can have")]
 pub unsafe fn system_call(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
-    // SAFETY: the caller's.
+    // SAFETY: the same call with the same arguments (1).
     unsafe { syscalls::raw_syscall!(number, a, b, c, d, e, f) }
 }

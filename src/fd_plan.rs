@@ -2,7 +2,8 @@
 
 use linux_raw_sys::errno::{EEXIST, EMFILE};
 
-use crate::sys::{Descriptor, Errno};
+use crate::errno::Errno;
+use crate::sys::Descriptor;
 
 /// How many descriptors can be asked for, beside 0, 1 and 2.
 pub const MOST: usize = 256;
@@ -13,8 +14,14 @@ struct Entry {
     target: Descriptor,
     /// The descriptor that it is now: the same one where it is kept, [`CLOSED`] where it is to be closed.
     source: Descriptor,
-    /// Not so for 0, 1 and 2 as long as they only stay because nobody asked for anything else.
+    /// False for 0, 1 and 2 while they are kept only by default, and for the status descriptor.
     asked_for: bool,
+}
+
+impl Entry {
+    fn is_kept(&self) -> bool {
+        self.source == self.target
+    }
 }
 
 /// The source of what is to be closed.
@@ -57,21 +64,29 @@ impl FdPlan {
     ///
     /// EEXIST where `target` is asked for already, unless it is kept both times; EMFILE where a plan cannot hold so many.
     pub fn rename(&mut self, target: Descriptor, source: Descriptor) -> Result<(), Errno> {
-        let asked = Entry { target, source, asked_for: true };
-        let is_full = self.entries.len() == 3 + MOST;
-        match self.entries.iter_mut().find(|entry| entry.target == target) {
-            None if is_full => return Err(Errno::new(EMFILE)),
-            None => _ = self.entries.push(asked),
-            Some(entry) if !entry.asked_for => *entry = asked,
-            Some(entry) if entry.source == target && source == target => {}
-            Some(_) => return Err(Errno::new(EEXIST)),
-        }
-        Ok(())
+        self.ask(Entry { target, source, asked_for: true })
     }
 
     /// Asks for `descriptor` to stay as it is. Errors are those of [`Self::rename`].
     pub fn keep(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
-        self.rename(descriptor, descriptor)
+        self.ask(Entry { target: descriptor, source: descriptor, asked_for: true })
+    }
+
+    /// Asks for `descriptor` to be closed. Errors are those of [`Self::rename`].
+    pub fn close(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
+        self.ask(Entry { target: descriptor, source: CLOSED, asked_for: true })
+    }
+
+    fn ask(&mut self, asked: Entry) -> Result<(), Errno> {
+        let is_full = self.entries.len() == 3 + MOST;
+        match self.entries.iter_mut().find(|entry| entry.target == asked.target) {
+            None if is_full => return Err(Errno::new(EMFILE)),
+            None => _ = self.entries.push(asked),
+            Some(entry) if !entry.asked_for => *entry = asked,
+            Some(entry) if entry.is_kept() && asked.is_kept() => {}
+            Some(_) => return Err(Errno::new(EEXIST)),
+        }
+        Ok(())
     }
 
     /// Keeps the status descriptor, for which nobody asked and for which there is always room.
@@ -84,14 +99,9 @@ impl FdPlan {
         (first as u32..last as u32 + 1).try_for_each(|descriptor| self.keep(descriptor as Descriptor))
     }
 
-    /// Asks for `descriptor` to be closed. Errors are those of [`Self::rename`].
-    pub fn close(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
-        self.rename(descriptor, CLOSED)
-    }
-
     /// Whether `descriptor` stays as it is.
     pub fn keeps(&self, descriptor: Descriptor) -> bool {
-        self.entries.iter().any(|entry| entry.target == descriptor && entry.source == descriptor)
+        self.entries.iter().any(|entry| entry.is_kept() && entry.target == descriptor)
     }
 
     /// Whether anything was asked for the program's `descriptor`, or it stays because nothing was.
@@ -114,7 +124,7 @@ impl FdPlan {
     pub fn try_for_each_gap<E>(&self, mut visit: impl FnMut(u32, u32) -> Result<(), E>) -> Result<(), E> {
         let mut first = 0_u32;
         loop {
-            let kept = self.entries.iter().filter(|entry| entry.source == entry.target);
+            let kept = self.entries.iter().filter(|entry| entry.is_kept());
             let kept = kept.map(|entry| entry.target as u32).filter(|&number| number >= first);
             // No descriptor has this number.
             let next = kept.fold(u32::MAX, u32::min);
@@ -144,7 +154,7 @@ impl FdPlan {
 
     /// What is still to be renamed.
     fn pending(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.source != entry.target && entry.source != CLOSED)
+        self.entries.iter().filter(|entry| !entry.is_kept() && entry.source != CLOSED)
     }
 
     /// Notes that `target` has become what it is to be.

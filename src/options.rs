@@ -3,208 +3,181 @@
 //! Not by a crate: what the records need, the index of each argument, getargs does not tell, and has not been released
 //! since 2022; the larger parsers want an allocator. It is a table and one function.
 
-use linux_raw_sys::errno::EINVAL;
-
+use crate::enum_of_texts;
+use crate::settings::Setting;
 use crate::status::{Failure, Step};
-use crate::sys::{Errno, Strings, Text};
-use crate::words;
+use crate::text::{Strings, Text};
+use crate::value::{Arity, Value};
 
-macro_rules! options {
-    ($($number:literal $name:ident $text:literal;)*) => {
-        $(#[allow(missing_docs, reason = "each is the option of that name; see README.md")]
-        pub const $name: u8 = $number;)*
-        const NAMES: &str = concat!($($text, "\0"),*);
+/// A row: the option as [`Other`] has it and as a user types it, whether it has a value, the lines of `--help`.
+macro_rules! others {
+    ($($(#[$doc:meta])* $option:ident $name:literal $arity:ident, $help:literal;)*) => {
+        enum_of_texts! {
+            /// An option that is no setting: it asks for something else than the program, or for what is no plain data.
+            pub enum Other { $($(#[$doc])* $option = $name,)* }
+        }
+
+        impl Other {
+            /// The lines of `--help` for them.
+            pub const HELP: &str = concat!($($help),*);
+
+            /// Whether it has a value.
+            pub const fn arity(self) -> Arity {
+                match self {
+                    $(Self::$option => Arity::$arity,)*
+                }
+            }
+        }
     };
 }
 
-// First those without a value, then the one whose value may be left out, then those with a value.
-options! {
-    0 HELP "help";
-    1 VERSION "version";
-    2 REPORT "report";
-    3 CLEAR_ENV "clear-env";
-    4 SETSID "setsid";
-    5 NO_NEW_PRIVS "no-new-privs";
-    6 DIE_WITH_PARENT "die-with-parent";
-    7 FD "fd";
-    8 KEEP "keep";
-    9 CLOSE "close";
-    10 PULSE "pulse";
-    11 LISTEN_FDS "listen-fds";
-    12 IGNORE "ignore";
-    13 BLOCK "block";
-    14 KEEP_IGNORED "keep-ignored";
-    15 NOFILE "nofile";
-    16 UMASK "umask";
-    17 CHDIR "chdir";
-    18 CTTY "ctty";
-    19 OOM_SCORE_ADJ "oom-score-adj";
-    20 UNSET "unset";
-    21 ENV "env";
-    22 ARGV0 "argv0";
-    23 STATUS "status";
+others! {
+    /// Print the help text.
+    Help "help" None, "";
+    /// Print the version.
+    Version "version" None, "";
+    /// Print the slate that relay itself found.
+    Report "report" None, "";
+    /// `TO=FROM`: one descriptor is what another one is now.
+    Fd "fd" Required, "--fd TO=FROM               TO is what FROM is now; repeatable\n";
+    /// A list of descriptors that stay open.
+    Keep "keep" Required, "--keep 5,7-9               stay open as they are\n";
+    /// A descriptor that is closed.
+    Close "close" Required, "--close FD                 0, 1 or 2\n";
+    /// A descriptor that must be open, and stays so.
+    Pulse "pulse" Required, "--pulse FD                 stay open, must be\n";
+    /// How many listening sockets there are from descriptor 3 up.
+    ListenFds "listen-fds" Required,
+        "--listen-fds N             sockets from 3 up; sets LISTEN_FDS, LISTEN_PID\n";
+    /// The current directory.
+    Chdir "chdir" Required, "--chdir DIR  ";
+    /// The program's `argv[0]`.
+    Argv0 "argv0" Required, "--argv0 NAME\n";
+    /// Removes all variables.
+    ClearEnv "clear-env" None, "--clear-env  ";
+    /// A variable that is removed.
+    Unset "unset" Required, "--unset NAME  ";
+    /// A variable that is set.
+    Env "env" Required, "--env NAME=VALUE\n";
+    /// Where to report.
+    Status "status" Required, "--status FD                records instead of messages; give it first\n";
 }
 
-/// Arguments that are taken one by one.
-#[derive(Clone, Copy)]
-pub struct Arguments<'a> {
-    /// Those that are still to be taken.
-    pub rest: Strings<'a>,
-    /// The index of the first of them.
-    pub index: u32,
+/// An option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// One that is a setting.
+    Setting(Setting),
+    /// Another one.
+    Other(Other),
+}
+
+impl Name {
+    /// All options.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Setting::ALL.iter().map(|&name| Self::Setting(name)).chain(Other::ALL.iter().map(|&name| Self::Other(name)))
+    }
+
+    /// As a user types it, without the dashes.
+    pub fn text(self) -> Text<'static> {
+        match self {
+            Self::Setting(name) => name.text(),
+            Self::Other(name) => name.text(),
+        }
+    }
+
+    /// Whether it has a value.
+    pub const fn arity(self) -> Arity {
+        match self {
+            Self::Setting(name) => name.arity(),
+            Self::Other(name) => name.arity(),
+        }
+    }
+
+    /// Takes a name that ends before a `=` or the end.
+    fn take(argument: &mut Value) -> Option<Self> {
+        if let Some(place) = argument.take_word(Setting::NAMES, b'=') {
+            return Setting::ALL.get(place).map(|&name| Self::Setting(name));
+        }
+        let place = argument.take_word(Other::TEXTS, b'=')?;
+        Other::ALL.get(place).map(|&name| Self::Other(name))
+    }
 }
 
 /// An option as it was given.
 #[derive(Clone, Copy)]
-pub struct Given<'a> {
+pub struct Given<'s> {
     /// Which one.
-    pub option: u8,
-    /// Its value: empty where it takes none, `0` where it may be left out and was.
-    pub value: Text<'a>,
+    pub name: Name,
+    /// Its value: empty where it has none, `0` where it may be left out and was.
+    pub value: Text<'s>,
 }
 
-impl<'a> Arguments<'a> {
+/// Reads one argument, `--option` or `--option=value`. Nothing in the place of the value where that must come in the next
+/// argument.
+///
+/// # Errors
+///
+/// [`Step::UnknownOption`], and [`Step::ValueUnexpected`] where there is a value and the option has none.
+pub fn parse(argument: Text<'_>) -> Result<(Name, Option<Text<'_>>), Step> {
+    let mut rest = Value::new(argument);
+    let name = rest.take_text(b"--").then(|| Name::take(&mut rest)).flatten().ok_or(Step::UnknownOption)?;
+    let is_given = rest.take(b'=');
+    match name.arity() {
+        Arity::None if is_given => Err(Step::ValueUnexpected),
+        Arity::Optional if !is_given => Ok((name, Some(c"0".into()))),
+        Arity::Required if !is_given => Ok((name, None)),
+        _ => Ok((name, Some(rest.rest()))),
+    }
+}
+
+/// Arguments that are taken one by one.
+pub struct Arguments<'v, 's> {
+    rest: Strings<'v, 's>,
+    index: u32,
+}
+
+impl<'v, 's> Arguments<'v, 's> {
     /// All of a program's arguments but its name.
-    pub fn new(mut arguments: Strings<'a>) -> Self {
-        arguments.next();
-        Self { rest: arguments, index: 1 }
+    pub fn new(arguments: Strings<'v, 's>) -> Self {
+        Self { rest: arguments.split_first().map_or(arguments, |(_, rest)| rest), index: 1 }
+    }
+
+    /// The next argument, which stays.
+    pub fn first(&self) -> Option<Text<'s>> {
+        self.rest.first()
+    }
+
+    /// The index of the next argument.
+    pub const fn index(&self) -> u32 {
+        self.index
     }
 
     /// Takes the next argument; `missing` is the step that failed where there is none.
-    pub fn take(&mut self, missing: Step) -> Result<Text<'a>, Failure> {
-        self.index += 1;
-        self.rest.next().ok_or(Failure::without_errno(missing, 0))
+    pub fn take(&mut self, missing: Step) -> Result<Text<'s>, Failure> {
+        let (first, rest) = self.rest.split_first().ok_or(Failure::without_errno(missing, 0))?;
+        (self.rest, self.index) = (rest, self.index + 1);
+        Ok(first)
     }
 
     /// The failure that the argument taken last is.
-    pub fn mistake(&self, step: Step) -> Failure {
+    pub const fn mistake(&self, step: Step) -> Failure {
         Failure::without_errno(step, self.index - 1)
     }
 
     /// Takes the next option with its value, as `--option=value` or in two arguments. Nothing at the end of the options,
     /// which is `--`, taken too, or what does not begin with `-`.
-    pub fn take_option(&mut self) -> Result<Option<Given<'a>>, Failure> {
-        if self.rest.first().is_none_or(|argument| argument.first() != b'-') {
+    pub fn take_option(&mut self) -> Result<Option<Given<'s>>, Failure> {
+        if self.first().is_none_or(|argument| argument.first() != b'-') {
             return Ok(None);
         }
-        let mut name = self.take(Step::UNKNOWN_OPTION)?;
-        name.next();
-        if name.next() != Some(b'-') {
-            return Err(self.mistake(Step::UNKNOWN_OPTION));
-        }
-        if name.first() == 0 {
+        let argument = self.take(Step::UnknownOption)?;
+        let mut rest = Value::new(argument);
+        if rest.take_text(b"--") && rest.finish().is_ok() {
             return Ok(None);
         }
-        let option = words::take_listed(NAMES, &mut name, b'=').ok_or(self.mistake(Step::UNKNOWN_OPTION))? as u8;
-        let value = match name.next() {
-            Some(_) if option < DIE_WITH_PARENT => return Err(self.mistake(Step::VALUE_UNEXPECTED)),
-            Some(_) => name,
-            None if option < DIE_WITH_PARENT => name,
-            // Whichever the parent is.
-            None if option == DIE_WITH_PARENT => c"0".into(),
-            None => self.take(Step::VALUE_MISSING)?,
-        };
-        Ok(Some(Given { option, value }))
+        let (name, value) = parse(argument).map_err(|step| self.mistake(step))?;
+        let value = value.map_or_else(|| self.take(Step::ValueMissing), Ok)?;
+        Ok(Some(Given { name, value }))
     }
-}
-
-/// An option's value, read from left to right. The first mistake stays until the end, so that what reads it need not
-/// look after each part.
-pub struct Value<'a> {
-    /// What is still to be read.
-    pub rest: Text<'a>,
-    mistake: Option<Errno>,
-}
-
-impl<'a> Value<'a> {
-    /// All of `text`.
-    pub fn new(text: Text<'a>) -> Self {
-        Self { rest: text, mistake: None }
-    }
-
-    /// Takes `byte` where that is what comes next.
-    pub fn take(&mut self, byte: u8) -> bool {
-        let is_next = self.rest.first() == byte;
-        if is_next {
-            self.rest.next();
-        }
-        is_next
-    }
-
-    /// Takes `byte`, which must come next.
-    #[inline(never)]
-    pub fn expect(&mut self, byte: u8) {
-        let is_next = self.take(byte);
-        self.require(is_next);
-    }
-
-    /// Takes `text` where that is what comes next.
-    #[inline(never)]
-    pub fn take_text(&mut self, text: &[u8]) -> bool {
-        let mut rest = self.rest;
-        let is_next = text.iter().all(|&byte| rest.next() == Some(byte));
-        if is_next {
-            self.rest = rest;
-        }
-        is_next
-    }
-
-    /// Takes what comes before the next `end`, or all.
-    #[inline(never)]
-    pub fn take_until(&mut self, end: u8) {
-        while self.rest.first() != end && self.rest.next().is_some() {}
-    }
-
-    /// Takes a number from 0 to `most` in digits below `radix`, which is 10 at the most; 0 where there is none.
-    #[inline(never)]
-    pub fn number(&mut self, radix: u8, most: u32) -> i32 {
-        let mut number = 0_u64;
-        let mut is_number = false;
-        loop {
-            let digit = self.rest.first().wrapping_sub(b'0');
-            if digit >= radix {
-                break;
-            }
-            number = number * u64::from(radix) + u64::from(digit);
-            is_number = number <= u64::from(most);
-            if !is_number {
-                break;
-            }
-            self.rest.next();
-        }
-        self.require(is_number);
-        if is_number { number as i32 } else { 0 }
-    }
-
-    /// Takes a number from 0 to 2,147,483,647 in decimal.
-    #[inline(never)]
-    pub fn decimal(&mut self) -> i32 {
-        self.number(10, i32::MAX as u32)
-    }
-
-    /// Notes EINVAL unless `met`.
-    #[inline(never)]
-    pub fn require(&mut self, met: bool) {
-        self.check(if met { Ok(()) } else { Err(Errno::new(EINVAL)) });
-    }
-
-    /// Notes a failure.
-    #[inline(never)]
-    pub fn check(&mut self, outcome: Result<(), Errno>) {
-        self.mistake = self.mistake.or(outcome.err());
-    }
-
-    /// The first mistake, where there was one or something is left.
-    pub fn finish(&mut self) -> Result<(), Errno> {
-        self.require(self.rest.first() == 0);
-        self.mistake.map_or(Ok(()), Err)
-    }
-}
-
-/// A number from 0 to 2,147,483,647 in decimal digits and nothing else: no sign, no space, no suffix.
-#[inline(never)]
-pub fn decimal(text: Text) -> Option<i32> {
-    let mut value = Value::new(text);
-    let number = value.decimal();
-    value.finish().ok().map(|()| number)
 }

@@ -5,67 +5,38 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::errno::{EINVAL, EOPNOTSUPP};
+use linux_raw_sys::errno::EINVAL;
 
+use crate::errno::Errno;
 use crate::fd_plan::{self, FdPlan};
-use crate::options::{self, Arguments, Given, Value, decimal};
-use crate::signal::SignalSet;
+use crate::options::{Arguments, Given, Name, Other};
+use crate::settings::Settings;
+use crate::slate::{Path, Slate};
 use crate::status::{Failure, Report, Step};
-use crate::sys::{Descriptor, Errno, Strings, Text};
+use crate::sys::{self, Descriptor};
+use crate::text::{Strings, Text};
+use crate::value::{Mistake, Value, decimal, require};
 
 /// A request to become a program, or to print something. It is read in place, since it is large.
 #[derive(Clone)]
-#[repr(C, align(8))]
-pub struct Request<'a> {
-    /// The program, an absolute path.
-    pub program: &'a CStr,
-    /// What is still to be read; once all is, the program and its arguments.
-    pub arguments: Arguments<'a>,
+pub struct Request<'s> {
     /// What to do.
     pub action: Action,
-    /// Whether to begin a session.
-    pub session: bool,
-    /// Whether execve is to grant no privileges any more.
-    pub no_new_privileges: bool,
-    /// Where to report. Known even of a request that could not be read whole, so that this can be reported there.
-    pub report: Report,
-    /// Whether to disarm interval timers. A child has none before its first exec: it inherits none (setitimer(2)).
-    pub timers: bool,
-    /// The signals that the program starts with ignored.
-    pub ignored: SignalSet,
-    /// The signals that are left ignored where they are.
-    pub keep_ignored: SignalSet,
-    /// The signals that the program starts with blocked.
-    pub blocked: SignalSet,
-    /// How many listening sockets the program has, from descriptor 3 up.
+    /// The program, an absolute path.
+    pub program: Path<'s>,
+    /// The program's `argv[0]`, where it is not its path.
+    pub argv0: Option<&'s CStr>,
+    /// How many listening sockets the program is told of, from descriptor 3 up.
     pub listening: u32,
-    /// The soft limit of descriptors, or [`HARD_LIMIT`]; nothing to leave both limits as they are.
-    pub soft_limit: Option<u32>,
-    /// The hard limit of descriptors, or [`HARD_LIMIT`] or nothing to leave it as it is.
-    pub hard_limit: Option<u32>,
-    /// The mask of the permissions of new files.
-    pub umask: Option<u32>,
-    /// The session's controlling terminal.
-    pub terminal: Option<Descriptor>,
-    /// The parent to die with; 0 for whichever it is.
-    pub die_with: Option<u32>,
-    /// The index of the argument that names the directory.
-    pub directory_index: u32,
-    /// The current directory.
-    pub directory: Option<&'a CStr>,
-    /// The out-of-memory score, -1000 to 1000, in decimal.
-    pub oom_score: Option<&'a CStr>,
-    /// The program's `argv[0]`.
-    pub argv0: Option<&'a CStr>,
-    /// Which descriptor the program has from where. Last: it is large, and what is before it is near to get at.
-    pub descriptors: FdPlan,
+    /// The slate that the program is to start on. Its report is known even of a request that could not be read whole, so
+    /// that this can be reported there.
+    pub slate: Slate<'s>,
 }
 
 /// What the arguments ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Become the program.
-    #[default]
     Start,
     /// Print the help text.
     Help,
@@ -75,197 +46,157 @@ pub enum Action {
     Report,
 }
 
-impl<'a> Request<'a> {
-    /// A request that is still to be read from `arguments`, those of relay.
-    pub fn new(arguments: Strings<'a>) -> Self {
+impl<'s> Request<'s> {
+    /// A request that is still to be read.
+    pub fn new() -> Self {
         Self {
-            program: c"",
-            arguments: Arguments::new(arguments),
             action: Action::Start,
-            session: false,
-            no_new_privileges: false,
-            report: Report::Stderr,
-            timers: true,
-            ignored: SignalSet::default(),
-            keep_ignored: SignalSet::default(),
-            blocked: SignalSet::default(),
-            listening: 0,
-            soft_limit: None,
-            hard_limit: None,
-            umask: None,
-            terminal: None,
-            die_with: None,
-            directory_index: 0,
-            directory: None,
-            oom_score: None,
+            program: Path { path: c"", argument: 0 },
             argv0: None,
-            descriptors: FdPlan::default(),
+            listening: 0,
+            slate: Slate {
+                settings: Settings::default(),
+                report: Report::Stderr,
+                may_have_timers: true,
+                directory: None,
+                descriptors: FdPlan::default(),
+            },
         }
     }
 
-    /// Reads the arguments. `is_open` says whether a descriptor is open, by [`crate::sys::is_open`].
+    /// Reads the arguments, those of relay, its name included.
     ///
     /// # Errors
     ///
     /// The first mistake, or the first descriptor that is not open. Only a request that was read without one may be
     /// carried out.
     #[inline(never)]
-    pub fn read(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
-        let first = self.arguments.rest.first().ok_or(Failure::without_errno(Step::NOTHING_GIVEN, 0))?;
+    pub fn read(&mut self, arguments: Strings<'_, 's>) -> Result<(), Failure> {
+        let mut arguments = Arguments::new(arguments);
+        let first = arguments.first().ok_or(Failure::without_errno(Step::NothingGiven, 0))?;
         if matches!(first.first(), b'-' | b'/') {
-            self.read_options(is_open)?;
+            self.read_options(&mut arguments)?;
         } else {
-            self.read_attendant(is_open)?;
+            self.read_attendant(&mut arguments)?;
         }
         if self.action != Action::Start {
             return Ok(());
         }
-        let program = self.arguments.rest.first().ok_or(Failure::without_errno(Step::PROGRAM_MISSING, 0))?;
-        if program.first() != b'/' {
-            return Err(Failure::without_errno(Step::PROGRAM_NOT_ABSOLUTE, self.arguments.index));
+        let program = arguments.first().ok_or(Failure::without_errno(Step::ProgramMissing, 0))?;
+        self.program = Path { path: program.as_c_str(), argument: arguments.index() };
+        if program.first() == b'/' {
+            Ok(())
+        } else {
+            Err(Failure::without_errno(Step::ProgramNotAbsolute, arguments.index()))
         }
-        self.program = program.as_c_str();
-        Ok(())
     }
 
     /// Reads STATUS_FD and PULSE_FD.
-    fn read_attendant(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
-        let status = self.arguments.take(Step::STATUS_NUMBER)?;
-        let status = descriptor_from(3, status).ok_or(self.arguments.mistake(Step::STATUS_NUMBER))?;
-        self.report = Report::Attendant(status);
+    fn read_attendant(&mut self, arguments: &mut Arguments<'_, 's>) -> Result<(), Failure> {
+        let status = arguments.take(Step::StatusNumber)?;
+        let status = descriptor_from(3, status).ok_or(arguments.mistake(Step::StatusNumber))?;
+        self.slate.report = Report::Attendant(status);
 
-        let pulse = self.arguments.take(Step::PULSE_MISSING)?;
+        let pulse = arguments.take(Step::PulseMissing)?;
         descriptor_from(1, pulse)
             .filter(|&pulse| pulse != status)
             .ok_or(Errno::new(EINVAL))
-            .and_then(|pulse| is_open(pulse).and(self.descriptors.keep(pulse)))
-            .map_err(|errno| Failure::new(Step::PULSE, errno, self.arguments.index - 1))
+            .and_then(|pulse| sys::is_open(pulse).and(self.slate.descriptors.keep(pulse)))
+            .map_err(|errno| Failure::new(Step::Pulse, errno, arguments.index() - 1))
     }
 
     /// Reads the options.
-    fn read_options(&mut self, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Failure> {
-        while let Some(given) = self.arguments.take_option()? {
-            self.set(given, &is_open).map_err(|errno| match errno.number().get() {
-                EOPNOTSUPP => self.arguments.mistake(Step::SIGNAL_FIXED),
-                _ => Failure::new(Step::VALUE, errno, self.arguments.index - 1),
+    fn read_options(&mut self, arguments: &mut Arguments<'_, 's>) -> Result<(), Failure> {
+        while let Some(given) = arguments.take_option()? {
+            let argument = arguments.index() - 1;
+            self.set(given, argument).map_err(|mistake| match mistake {
+                Mistake::Value(errno) => Failure::new(Step::Value, errno, argument),
+                Mistake::FixedSignal => Failure::without_errno(Step::SignalFixed, argument),
             })?;
-            // What prints something looks at nothing that follows, as in other programs.
+            // `--help`, `--version` and `--report` ignore what follows.
             if self.action != Action::Start {
                 return Ok(());
             }
         }
+        let descriptors = &mut self.slate.descriptors;
         for socket in 3..3 + self.listening as Descriptor {
-            if !self.descriptors.is_renamed(socket) {
-                let kept = is_open(socket).and_then(|()| self.descriptors.keep(socket));
-                kept.map_err(|errno| Failure::new(Step::LISTENING, errno, socket as u32))?;
+            if !descriptors.is_renamed(socket) {
+                let kept = sys::is_open(socket).and_then(|()| descriptors.keep(socket));
+                kept.map_err(|errno| Failure::new(Step::Listening, errno, socket as u32))?;
             }
         }
-        match self.report {
-            Report::Records(status) if self.descriptors.is_source(status) => {
-                Err(Failure::without_errno(Step::STATUS_SHARED, status as u32))
+        match self.slate.report {
+            Report::Records(status) if descriptors.is_source(status) => {
+                Err(Failure::without_errno(Step::StatusShared, status as u32))
             }
             _ => Ok(()),
         }
     }
 
-    /// Notes one option.
-    ///
-    /// # Errors
-    ///
-    /// EINVAL for a malformed value, EOPNOTSUPP for KILL and STOP, EBADF for a descriptor that must be open, and those of
-    /// [`FdPlan::rename`].
-    fn set(&mut self, given: Given<'a>, is_open: impl Fn(Descriptor) -> Result<(), Errno>) -> Result<(), Errno> {
+    /// Notes one option, whose value is in the argument with the index `argument`.
+    fn set(&mut self, given: Given<'s>, argument: u32) -> Result<(), Mistake> {
         let mut value = Value::new(given.value);
-        match given.option {
-            options::HELP => self.action = Action::Help,
-            options::VERSION => self.action = Action::Version,
-            options::REPORT => self.action = Action::Report,
-            options::SETSID => self.session = true,
-            options::NO_NEW_PRIVS => self.no_new_privileges = true,
-            options::DIE_WITH_PARENT => self.die_with = Some(value.decimal() as u32),
-            options::FD | options::PULSE => {
-                let target = value.decimal();
-                let mut source = target;
-                if given.option == options::FD {
-                    value.expect(b'=');
-                    source = value.decimal();
+        match given.name {
+            Name::Setting(setting) => self.slate.settings.read(setting, &mut value)?,
+            Name::Other(other) => match other {
+                Other::Help => self.action = Action::Help,
+                Other::Version => self.action = Action::Version,
+                Other::Report => self.action = Action::Report,
+                Other::Fd => {
+                    let target = value.decimal()?;
+                    require(value.take(b'='))?;
+                    let source = value.decimal()?;
+                    value.finish()?;
+                    sys::is_open(source)?;
+                    self.slate.descriptors.rename(target, source)?;
                 }
-                value.check(is_open(source));
-                value.check(self.descriptors.rename(target, source));
-            }
-            options::KEEP => loop {
-                let first = value.decimal();
-                let last = if value.take(b'-') { value.decimal() } else { first };
-                value.require(first <= last);
-                value.check(self.descriptors.keep_all(first, last));
-                if !value.take(b',') {
-                    break;
+                Other::Keep => value.ranges(|kept| Ok(self.slate.descriptors.keep(kept)?))?,
+                Other::Close => self.slate.descriptors.close(value.decimal()?)?,
+                Other::Pulse => {
+                    let pulse = value.decimal()?;
+                    sys::is_open(pulse)?;
+                    self.slate.descriptors.keep(pulse)?;
+                }
+                Other::ListenFds => {
+                    self.listening = value.number(10, fd_plan::MOST as u32)?;
+                    require(self.listening != 0)?;
+                }
+                Other::Chdir => {
+                    self.slate.directory = Some(Path { path: given.value.as_c_str(), argument });
+                    return Ok(());
+                }
+                Other::Argv0 => {
+                    self.argv0 = Some(given.value.as_c_str());
+                    return Ok(());
+                }
+                Other::Status => {
+                    let status = value.decimal()?;
+                    require(status >= 3)?;
+                    value.finish()?;
+                    sys::is_open(status)?;
+                    self.slate.report = Report::Records(status);
+                }
+                // The environment is edited when all is read, by whoever has it.
+                Other::ClearEnv => {}
+                Other::Unset => {
+                    require(value.rest().first() != 0)?;
+                    value.take_until(b'=');
+                }
+                Other::Env => {
+                    require(!matches!(value.rest().first(), 0 | b'='))?;
+                    value.take_until(b'=');
+                    return require(value.take(b'='));
                 }
             },
-            options::CLOSE => {
-                let descriptor = value.decimal();
-                value.check(self.descriptors.close(descriptor));
-            }
-            options::LISTEN_FDS => {
-                self.listening = value.number(10, fd_plan::MOST as u32) as u32;
-                value.require(self.listening != 0);
-            }
-            options::IGNORE => self.ignored.add_list(&mut value),
-            options::BLOCK => self.blocked.add_list(&mut value),
-            options::KEEP_IGNORED if value.take_text(b"all") => self.keep_ignored = SignalSet::FULL,
-            options::KEEP_IGNORED => self.keep_ignored.add_list(&mut value),
-            options::NOFILE => {
-                self.soft_limit = Some(limit(&mut value));
-                self.hard_limit = if value.take(b':') { Some(limit(&mut value)) } else { None };
-            }
-            options::UMASK => self.umask = Some(value.number(8, 0o777) as u32),
-            options::CHDIR => {
-                self.directory = Some(given.value.as_c_str());
-                self.directory_index = self.arguments.index - 1;
-                value.take_until(0);
-            }
-            options::CTTY => {
-                self.session = true;
-                self.terminal = Some(value.decimal());
-            }
-            options::OOM_SCORE_ADJ => {
-                value.take(b'-');
-                value.number(10, 1000);
-                self.oom_score = Some(given.value.as_c_str());
-            }
-            options::STATUS => {
-                let status = value.decimal();
-                value.require(status >= 3);
-                value.check(is_open(status));
-                if value.finish().is_ok() {
-                    self.report = Report::Records(status);
-                }
-            }
-            options::ARGV0 => {
-                self.argv0 = Some(given.value.as_c_str());
-                value.take_until(0);
-            }
-            // The environment is edited when all is read, by whoever has it.
-            options::ENV | options::UNSET => {
-                value.require(!matches!(value.rest.first(), 0 | b'='));
-                value.take_until(b'=');
-                if given.option == options::ENV {
-                    value.expect(b'=');
-                    value.take_until(0);
-                }
-            }
-            _ => {}
         }
         value.finish()
     }
 }
 
-/// The value of [`Request::soft_limit`] and [`Request::hard_limit`] that stands for the hard limit as it is.
-pub const HARD_LIMIT: u32 = u32::MAX;
-
-/// Takes a limit, a number or `hard`.
-fn limit(value: &mut Value) -> u32 {
-    if value.take_text(b"hard") { HARD_LIMIT } else { value.decimal() as u32 }
+impl Default for Request<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// A descriptor's number that is at least `least`.

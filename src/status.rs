@@ -2,136 +2,173 @@
 
 use core::num::NonZeroU32;
 
-use crate::sys::{Descriptor, Errno};
+use crate::enum_of_texts;
+use crate::errno::Errno;
+use crate::sys::Descriptor;
 
-/// The one table of steps: number, name, the attendant's code (0 for what its protocol cannot tell), and the message of
-/// a failure, in which `@` stands for the argument whose index is the failure's detail, and `#` for the detail as a
-/// number. The errno, where there is one, follows.
+/// A row: number, name, the attendant's code (0 for what its protocol cannot tell), what the detail of a failure is, and
+/// the message, in which `@` stands for what the detail names as text, and `#` for the detail as a number. The errno,
+/// where there is one, follows.
 macro_rules! steps {
-    ($($(#[$doc:meta])* $number:literal $name:ident $code:literal $message:literal;)*) => {
+    ($($(#[$doc:meta])* $number:literal $name:ident $code:literal $concern:ident $message:literal;)*) => {
+        enum_of_texts! {
+            /// What the relay was at, by its public number. Numbers are never reused.
+            ///
+            /// The message of a failure, [`Step::text`], is not public.
+            #[non_exhaustive]
+            pub enum Step { $($(#[$doc])* $name = $message,)* }
+        }
+
+        // Numbers are positions, so that a row cannot be moved or left out.
+        const _: () = {
+            $(assert!(Step::$name as u8 == $number, concat!("the row of ", stringify!($name)));)*
+        };
+
         impl Step {
-            $($(#[$doc])* pub const $name: Self = Self($number);)*
+            /// The attendant's code for a failure at this step, 0 for what its protocol cannot tell.
+            pub const fn attendant_code(self) -> u8 {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
 
-            const ATTENDANT_CODES: &[u8] = &[$($code),*];
-
-            /// The names of all steps in the order of their numbers.
-            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
-
-            /// The messages of all steps in the order of their numbers, each ended by a NUL.
-            pub const MESSAGES: &str = concat!($($message, "\0"),*);
+            /// What the detail of a failure at this step is.
+            pub const fn concern(self) -> Concern {
+                match self {
+                    $(Self::$name => Concern::$concern,)*
+                }
+            }
         }
     };
 }
 
-/// What the relay was at, by its public number. Numbers are never reused.
+/// What the detail of a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step(u8);
+pub enum Concern {
+    /// There is none: it is 0.
+    Nothing,
+    /// The index of an argument.
+    Argument,
+    /// A descriptor.
+    Descriptor,
+    /// A signal.
+    Signal,
+    /// A process.
+    Process,
+}
 
 steps! {
     /// All went well: the program is about to be started.
-    0 READY 0 "";
+    0 Ready 0 Nothing "";
     /// Neither a program nor STATUS_FD is given.
-    1 NOTHING_GIVEN 0 "no program, see relay --help";
+    1 NothingGiven 0 Nothing "no program, see relay --help";
     /// STATUS_FD is not a descriptor from 3 up.
-    2 STATUS_NUMBER 0 "not a STATUS_FD or an absolute path: @";
-    /// The status descriptor, or standard output, cannot be written to. The detail is the descriptor.
-    3 WRITE 0 "cannot write to descriptor #";
+    2 StatusNumber 0 Argument "not a STATUS_FD or an absolute path: @";
+    /// The status descriptor, or standard output, cannot be written to.
+    3 Write 0 Descriptor "cannot write to descriptor #";
     /// PULSE_FD is missing.
-    4 PULSE_MISSING 129 "no PULSE_FD";
-    /// PULSE_FD is not a descriptor, is the status descriptor, or is not open. The detail is the argument's index.
-    5 PULSE 128 "cannot keep PULSE_FD @";
-    /// An option that relay does not have. The detail is its index.
-    6 UNKNOWN_OPTION 0 "unknown option @, see relay --help";
+    4 PulseMissing 129 Nothing "no PULSE_FD";
+    /// PULSE_FD is not a descriptor, is the status descriptor, or is not open.
+    5 Pulse 128 Argument "cannot keep PULSE_FD @";
+    /// An option that relay does not have.
+    6 UnknownOption 0 Argument "unknown option @, see relay --help";
     /// An option lacks its value.
-    7 VALUE_MISSING 0 "the last option lacks its value";
-    /// An option has a value that takes none. The detail is its index.
-    8 VALUE_UNEXPECTED 0 "this option takes no value: @";
+    7 ValueMissing 0 Nothing "the last option lacks its value";
+    /// An option has a value that takes none.
+    8 ValueUnexpected 0 Argument "this option takes no value: @";
     /// An option's value is malformed (EINVAL), asks for a descriptor a second time (EEXIST), for one too many (EMFILE),
-    /// or for one that is not open (EBADF). The detail is the index of the argument that holds the value.
-    9 VALUE 0 "bad value @";
-    /// KILL or STOP cannot be ignored or blocked. The detail is the index of the argument that holds the list.
-    10 SIGNAL_FIXED 0 "KILL and STOP cannot be ignored or blocked: @";
+    /// or for one that is not open (EBADF).
+    9 Value 0 Argument "bad value @";
+    /// KILL or STOP cannot be ignored or blocked.
+    10 SignalFixed 0 Argument "KILL and STOP cannot be ignored or blocked: @";
     /// The status descriptor is also asked for as one of the program's, which would never see it closed.
-    11 STATUS_SHARED 0 "the program cannot have the status descriptor #";
+    11 StatusShared 0 Descriptor "the program cannot have the status descriptor #";
     /// No program is given.
-    12 PROGRAM_MISSING 123 "no program";
-    /// The program is not an absolute path. The detail is its index.
-    13 PROGRAM_NOT_ABSOLUTE 125 "not an absolute path: @";
+    12 ProgramMissing 123 Nothing "no program";
+    /// The program is not an absolute path.
+    13 ProgramNotAbsolute 125 Argument "not an absolute path: @";
     /// Marking descriptors close-on-exec.
-    14 DESCRIPTORS 126 "cannot mark descriptors close-on-exec";
-    /// Giving a descriptor its number. The detail is that number.
-    15 RENAME 0 "cannot make descriptor #";
+    14 Descriptors 126 Nothing "cannot mark descriptors close-on-exec";
+    /// Giving a descriptor its number, which is the detail.
+    15 Rename 0 Descriptor "cannot make descriptor #";
     /// Setting RLIMIT_NOFILE.
-    16 NOFILE 0 "cannot set the limit of descriptors";
+    16 Nofile 0 Nothing "cannot set the limit of descriptors";
     /// Beginning a session.
-    17 SESSION 0 "cannot begin a session";
-    /// Taking a controlling terminal. The detail is its descriptor.
-    18 TERMINAL 0 "cannot take descriptor # for the terminal";
-    /// Changing the directory. The detail is the index of the argument that names it.
-    19 DIRECTORY 0 "cannot change to directory @";
-    /// The parent has ended, or relay cannot ask to be killed when it does. The detail is the parent.
-    20 PARENT 0 "cannot die with parent #";
+    17 Session 0 Nothing "cannot begin a session";
+    /// Taking a controlling terminal.
+    18 Terminal 0 Descriptor "cannot take descriptor # for the terminal";
+    /// Changing the directory.
+    19 Directory 0 Argument "cannot change to directory @";
+    /// The parent has ended, or relay cannot ask to be killed when it does.
+    20 Parent 0 Process "cannot die with parent #";
     /// Giving up new privileges.
-    21 NEW_PRIVILEGES 0 "cannot give up new privileges";
+    21 NewPrivileges 0 Nothing "cannot give up new privileges";
     /// Writing the out-of-memory score.
-    22 OOM_SCORE 0 "cannot set the out-of-memory score";
+    22 OomScore 0 Nothing "cannot set the out-of-memory score";
     /// Disarming the interval timers.
-    23 TIMERS 201 "cannot disarm timers";
-    /// Setting a signal's disposition. The detail is the signal.
-    24 DISPOSITIONS 202 "cannot set signal #";
+    23 Timers 201 Nothing "cannot disarm timers";
+    /// Setting a signal's disposition.
+    24 Dispositions 202 Signal "cannot set signal #";
     /// Setting the mask of blocked signals.
-    25 MASK 202 "cannot set the signal mask";
-    /// Becoming the program. The detail is its index.
-    26 EXEC 127 "cannot start @";
-    /// The program is there, but the interpreter that it names is not. The detail is the program's index.
-    27 INTERPRETER 127 "cannot start @: it is there, but not the interpreter that it names";
-    /// One of the descriptors for listening sockets is not open, or one too many. The detail is the descriptor.
-    28 LISTENING 0 "cannot pass on listening socket #";
+    25 Mask 202 Nothing "cannot set the signal mask";
+    /// Becoming the program.
+    26 Exec 127 Argument "cannot start @";
+    /// The program is there, but the interpreter that it names is not.
+    27 Interpreter 127 Argument "cannot start @: it is there, but not the interpreter that it names";
+    /// One of the descriptors for listening sockets is not open, or one too many.
+    28 Listening 0 Descriptor "cannot pass on listening socket #";
     /// Finding what is to be reported.
-    29 SLATE 0 "cannot find out the whole slate";
+    29 Slate 0 Nothing "cannot find out the whole slate";
 }
 
 impl Step {
     /// Its public number.
     pub const fn number(self) -> u8 {
-        self.0
+        self as u8
     }
 
-    /// The attendant's code for a failure at this step.
-    pub fn attendant_code(self) -> u8 {
-        Self::ATTENDANT_CODES.get(usize::from(self.0)).copied().unwrap_or(0)
+    /// The step with this public number; nothing where this version has none.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
     }
 }
 
 /// A step that failed.
 ///
-/// Step and errno share a word, so that `Result<(), Failure>` is a pair of registers.
+/// Step and errno share a word, so that `Result<(), Failure>` is a pair of registers: as three fields it makes the file
+/// larger by a tenth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
+    /// The errno, 0 where none tells, in the lower half; the step's number above it; and one more bit, so that it is
+    /// never 0.
     step_and_errno: NonZeroU32,
-    /// What it concerns: an argument by its index, a descriptor, a signal; 0 where there is nothing to name.
+    /// What it concerns, in the way of [`Step::concern`].
     pub detail: u32,
 }
 
 impl Failure {
     /// A system call failed.
-    pub fn new(step: Step, errno: Errno, detail: u32) -> Self {
-        Self { step_and_errno: errno.number() | u32::from(step.0) << 16, detail }
+    pub const fn new(step: Step, errno: Errno, detail: u32) -> Self {
+        Self::with_number(step, errno.number(), detail)
     }
 
     /// Something was wrong that no errno tells.
-    pub fn without_errno(step: Step, detail: u32) -> Self {
-        // READY, the only step whose number is 0, is no failure.
-        Self { step_and_errno: NonZeroU32::new(u32::from(step.0) << 16).unwrap_or(NonZeroU32::MAX), detail }
+    pub const fn without_errno(step: Step, detail: u32) -> Self {
+        Self::with_number(step, 0, detail)
+    }
+
+    const fn with_number(step: Step, errno: u32, detail: u32) -> Self {
+        let step_and_errno = 1 << 31 | (step as u32) << 16 | errno;
+        Self { step_and_errno: NonZeroU32::new(step_and_errno).expect("a bit is set"), detail }
     }
 
     /// What the relay was at.
     pub fn step(self) -> Step {
-        Step((self.step_and_errno.get() >> 16) as u8)
+        Step::from_number(self.step_and_errno.get() << 1 >> 17).unwrap_or(Step::Ready)
     }
 
-    /// Why it failed; 0 where no errno tells.
-    pub fn errno(self) -> u32 {
+    /// Why it failed, as a number; 0 where no errno tells.
+    pub const fn errno(self) -> u32 {
         self.step_and_errno.get() & 0xffff
     }
 }
@@ -157,9 +194,9 @@ pub mod exit_status {
     pub fn of(report: Report, failure: Failure, recorded: bool) -> u8 {
         match (report, failure.step()) {
             (Report::Attendant(_), _) if recorded => RECORDED,
-            (Report::Attendant(_), _) | (_, Step::NOTHING_GIVEN | Step::STATUS_NUMBER) => NO_STATUS,
-            (_, Step::EXEC) if failure.errno() != ENOENT => CANNOT_RUN,
-            (_, Step::EXEC | Step::INTERPRETER) => NOT_FOUND,
+            (Report::Attendant(_), _) | (_, Step::NothingGiven | Step::StatusNumber) => NO_STATUS,
+            (_, Step::Exec) if failure.errno() != ENOENT => CANNOT_RUN,
+            (_, Step::Exec | Step::Interpreter) => NOT_FOUND,
             _ => RELAY_FAILED,
         }
     }
@@ -178,17 +215,13 @@ pub enum Report {
 }
 
 /// The attendant's record of a failure: two C ints in native byte order, its code and the errno.
-pub fn attendant_record(failure: Failure) -> [u8; 8] {
-    let [a, b, c, d] = u32::from(failure.step().attendant_code()).to_ne_bytes();
-    let [e, f, g, h] = failure.errno().to_ne_bytes();
-    [a, b, c, d, e, f, g, h]
+pub fn attendant_record(failure: Failure) -> [[u8; 4]; 2] {
+    [u32::from(failure.step().attendant_code()).to_ne_bytes(), failure.errno().to_ne_bytes()]
 }
 
 /// A record of the option form: `RLY` and the version, then three words in native byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
 pub struct Record {
-    magic: [u8; 4],
     /// The number of the step.
     pub step: u32,
     /// The errno, 0 where there is none.
@@ -203,36 +236,22 @@ impl Record {
     const MAGIC: [u8; 4] = *b"RLY\x02";
 
     /// All went well: the program is about to be started.
-    pub const READY: Self = Self { magic: Self::MAGIC, step: Step::READY.0 as u32, errno: 0, detail: 0 };
+    pub const READY: Self = Self { step: Step::Ready as u32, errno: 0, detail: 0 };
 
     /// The record of a failure.
     pub fn of(failure: Failure) -> Self {
-        Self { magic: Self::MAGIC, step: failure.step().0.into(), errno: failure.errno(), detail: failure.detail }
+        Self { step: failure.step().number().into(), errno: failure.errno(), detail: failure.detail }
     }
 
-    /// The four words of the record, each as it is written.
-    pub const fn words(self) -> [[u8; 4]; 4] {
-        [self.magic, self.step.to_ne_bytes(), self.errno.to_ne_bytes(), self.detail.to_ne_bytes()]
-    }
-
-    /// The record as it is written.
-    pub fn encode(self) -> [u8; Self::SIZE] {
-        let mut bytes = [0; Self::SIZE];
-        for (target, byte) in bytes.iter_mut().zip(self.words().as_flattened()) {
-            *target = *byte;
-        }
-        bytes
+    /// The record as it is written, in words of four bytes.
+    pub const fn encode(self) -> [[u8; 4]; Self::SIZE / 4] {
+        [Self::MAGIC, self.step.to_ne_bytes(), self.errno.to_ne_bytes(), self.detail.to_ne_bytes()]
     }
 
     /// Reads a record. Nothing where `bytes` are something else, or a record of another version.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Option<Self> {
         let [magic, step, errno, detail] = bytes.as_chunks().0 else { return None };
         let word = |bytes: &[u8; 4]| u32::from_ne_bytes(*bytes);
-        (*magic == Self::MAGIC).then(|| Self {
-            magic: Self::MAGIC,
-            step: word(step),
-            errno: word(errno),
-            detail: word(detail),
-        })
+        (*magic == Self::MAGIC).then(|| Self { step: word(step), errno: word(errno), detail: word(detail) })
     }
 }

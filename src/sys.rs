@@ -5,11 +5,8 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_char};
-use core::marker::PhantomData;
+use core::ffi::CStr;
 use core::mem::{MaybeUninit, transmute, zeroed};
-use core::num::NonZeroU32;
-use core::ptr::NonNull;
 
 use linux_raw_sys::errno::EBADF;
 use linux_raw_sys::general::{
@@ -22,34 +19,12 @@ use linux_raw_sys::prctl::{PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG};
 use syscalls::Sysno;
 
 use crate::call::raw_syscall;
+use crate::errno::Errno;
 use crate::signal::SignalSet;
+use crate::text::{Strings, Text};
 
 /// A descriptor's number, 0 to 2,147,483,647: a C `int`, as the kernel takes it.
 pub type Descriptor = i32;
-
-/// Why a system call failed; see errno(3). Never 0, so that `Result<(), Errno>` is one register.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Errno(NonZeroU32);
-
-impl Errno {
-    /// From a number as `linux_raw_sys::errno` has it. No error has the number 0; it becomes EPERM, 1.
-    pub const fn new(number: u32) -> Self {
-        match NonZeroU32::new(number) {
-            Some(number) => Self(number),
-            None => Self(NonZeroU32::MIN),
-        }
-    }
-
-    /// The number, 1 to 4095.
-    pub const fn number(self) -> NonZeroU32 {
-        self.0
-    }
-
-    /// Whether it is `number`, one of `linux_raw_sys::errno`.
-    pub const fn is(self, number: u32) -> bool {
-        self.0.get() == number
-    }
-}
 
 /// What a system call returned, which is an `int` for all that are used here: the kernel tells errors by negative values.
 fn returned(value: usize) -> Result<usize, Errno> {
@@ -74,122 +49,10 @@ const SIG_IGN: usize = 1;
 /// No structure, no mask, no timeout.
 const NULL: usize = 0;
 
-/// A NULL-terminated vector of pointers to NUL-terminated strings, as `execve` takes it: `argv` or `envp`.
-#[derive(Clone, Copy)]
-pub struct Strings<'a> {
-    first: *const *const c_char,
-    strings: PhantomData<&'a CStr>,
-}
-
-/// A NUL-terminated string, read byte by byte from the left.
-///
-/// One pointer, where a `&CStr` is two words, one of them a length that must be counted first.
-#[derive(Clone, Copy)]
-pub struct Text<'a> {
-    first: NonNull<u8>,
-    string: PhantomData<&'a CStr>,
-}
-
-impl<'a> Text<'a> {
-    /// Takes a string that somebody else has.
-    ///
-    /// # Safety
-    ///
-    /// `first` must point to bytes that end with a NUL and neither change nor go away during `'a`.
-    pub const unsafe fn new(first: *const c_char) -> Self {
-        // SAFETY: what points to bytes is not NULL.
-        Self { first: unsafe { NonNull::new_unchecked(first.cast_mut().cast()) }, string: PhantomData }
-    }
-
-    /// The bytes before the first NUL; nothing where the last one is not a NUL.
-    pub fn within(bytes: &'a [u8]) -> Self {
-        match bytes {
-            // SAFETY: there is a NUL, and the loan lasts for 'a.
-            [.., 0] => unsafe { Self::new(bytes.as_ptr().cast()) },
-            _ => Self::default(),
-        }
-    }
-
-    /// The first byte; at the end, the NUL.
-    pub fn first(self) -> u8 {
-        // SAFETY: a text begins no further than its NUL, which is readable too.
-        unsafe { self.first.read() }
-    }
-
-    /// The same string with its length.
-    pub fn as_c_str(self) -> &'a CStr {
-        // SAFETY: made from a string that lasts for 'a, and still ends with that one's NUL.
-        unsafe { CStr::from_ptr(self.as_ptr()) }
-    }
-
-    /// As a C function takes it.
-    pub fn as_ptr(self) -> *const c_char {
-        self.first.as_ptr().cast()
-    }
-}
-
-impl<'a> From<&'a CStr> for Text<'a> {
-    fn from(string: &'a CStr) -> Self {
-        // SAFETY: a string, and the loan lasts for 'a.
-        unsafe { Self::new(string.as_ptr()) }
-    }
-}
-
-/// The empty one.
-impl Default for Text<'_> {
-    fn default() -> Self {
-        c"".into()
-    }
-}
-
-impl Iterator for Text<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let first = self.first();
-        if first == 0 {
-            return None;
-        }
-        // SAFETY: this byte is not the NUL, so that stands further on.
-        self.first = unsafe { self.first.add(1) };
-        Some(first)
-    }
-}
-
-impl<'a> Strings<'a> {
-    /// Takes a vector that somebody else laid out.
-    ///
-    /// # Safety
-    ///
-    /// `first` must point to pointers to NUL-terminated strings, the last of the pointers being NULL, and none of this
-    /// may change or go away during `'a`.
-    pub const unsafe fn new(first: *const *const c_char) -> Self {
-        Self { first, strings: PhantomData }
-    }
-
-    /// The first string, where there is one.
-    pub fn first(self) -> Option<Text<'a>> {
-        // SAFETY: a vector has at least its NULL. What is not the NULL points to a string that lasts for 'a; see `new`.
-        let first = NonNull::new(unsafe { *self.first }.cast_mut())?;
-        Some(Text { first: first.cast(), string: PhantomData })
-    }
-}
-
-impl<'a> Iterator for Strings<'a> {
-    type Item = Text<'a>;
-
-    fn next(&mut self) -> Option<Text<'a>> {
-        let first = self.first()?;
-        // SAFETY: there is a string, so the NULL stands further on: what begins there is a vector too.
-        self.first = unsafe { self.first.add(1) };
-        Some(first)
-    }
-}
-
 /// Replaces this process's program; see execve(2). Returns only where that failed, with the reason.
 pub fn execve(program: &CStr, arguments: Strings, environment: Strings) -> Errno {
     // SAFETY: the vectors end with a NULL and their strings with a NUL; see `Strings`.
-    let value = unsafe { raw_syscall!(Sysno::execve, program.as_ptr(), arguments.first, environment.first) };
+    let value = unsafe { raw_syscall!(Sysno::execve, program.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
     Errno::new((value as u32).wrapping_neg())
 }
 
@@ -225,34 +88,71 @@ pub fn is_open(descriptor: Descriptor) -> Result<(), Errno> {
     descriptor_flags(descriptor).map(drop)
 }
 
-/// Marks `descriptor` close-on-exec; EBADF where it is not open; see fcntl(2).
-pub fn mark_close_on_exec(descriptor: Descriptor) -> Result<(), Errno> {
-    // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::fcntl, descriptor, F_SETFD, FD_CLOEXEC) })
-}
-
-/// Clears the close-on-exec mark of `descriptor`; EBADF where it is not open; see fcntl(2).
-pub fn unmark_close_on_exec(descriptor: Descriptor) -> Result<(), Errno> {
-    // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::fcntl, descriptor, F_SETFD, 0) })
-}
-
-/// Marks every open descriptor from `first` to `last` close-on-exec; see close_range(2). Since Linux 5.11.
+/// The right to close, renumber and mark any descriptor of this process, whoever opened it.
 ///
-/// `last` is 32 bits wide: some sandboxes refuse more (runc#4596).
-pub fn mark_range_close_on_exec(first: u32, last: u32) -> Result<(), Errno> {
-    // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::close_range, first, last, CLOSE_RANGE_CLOEXEC) })
+/// A value of this is asked for by every function that takes a descriptor from whoever may own it, and by all that lead
+/// there. So the argument that nobody does own it is made once, where the value is made.
+pub struct DescriptorTable {
+    _right: (),
 }
 
-/// Closes every open descriptor from `first` to `last`; see close_range(2). Since Linux 5.9.
-pub fn close_range(first: u32, last: u32) -> Result<(), Errno> {
-    // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::close_range, first, last, 0) })
+impl DescriptorTable {
+    /// Takes the right.
+    ///
+    /// # Safety
+    ///
+    /// 1. No code that still runs in this process uses a descriptor that it has not got from here.
+    /// 2. The process shares its descriptor table with no other (CLONE_FILES, clone(2)).
+    pub const unsafe fn seize() -> Self {
+        Self { _right: () }
+    }
+
+    /// Marks `descriptor` close-on-exec; EBADF where it is not open; see fcntl(2).
+    pub fn mark_close_on_exec(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
+        // SAFETY: touches no memory.
+        succeeded(unsafe { raw_syscall!(Sysno::fcntl, descriptor, F_SETFD, FD_CLOEXEC) })
+    }
+
+    /// Clears the close-on-exec mark of `descriptor`; EBADF where it is not open; see fcntl(2).
+    pub fn unmark_close_on_exec(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
+        // SAFETY: touches no memory.
+        succeeded(unsafe { raw_syscall!(Sysno::fcntl, descriptor, F_SETFD, 0) })
+    }
+
+    /// Marks every open descriptor from `first` to `last` close-on-exec; see close_range(2). Since Linux 5.11.
+    ///
+    /// `last` is 32 bits wide: some sandboxes refuse more (runc#4596).
+    pub fn mark_range_close_on_exec(&mut self, first: u32, last: u32) -> Result<(), Errno> {
+        // SAFETY: touches no memory.
+        succeeded(unsafe { raw_syscall!(Sysno::close_range, first, last, CLOSE_RANGE_CLOEXEC) })
+    }
+
+    /// Closes every open descriptor from `first` to `last`; see close_range(2). Since Linux 5.9.
+    pub fn close_range(&mut self, first: u32, last: u32) -> Result<(), Errno> {
+        // SAFETY: touches no memory.
+        succeeded(unsafe { raw_syscall!(Sysno::close_range, first, last, 0) })
+    }
+
+    /// Closes `descriptor`; EBADF where it is not open. It is closed then whatever else close(2) says.
+    pub fn close(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
+        close(descriptor)
+    }
+
+    /// Makes `target` a copy of `source`, not close-on-exec; see dup(2).
+    pub fn copy_to(&mut self, source: Descriptor, target: Descriptor) -> Result<(), Errno> {
+        // SAFETY: touches no memory.
+        succeeded(unsafe { raw_syscall!(Sysno::dup3, source, target, 0) })
+    }
+
+    /// Copies `source` to the lowest free number from `least` up, close-on-exec; see fcntl(2).
+    pub fn copy_above(&mut self, source: Descriptor, least: Descriptor) -> Result<Descriptor, Errno> {
+        // SAFETY: touches no memory.
+        let copy = returned(unsafe { raw_syscall!(Sysno::fcntl, source, F_DUPFD_CLOEXEC, least) })?;
+        Ok(copy as Descriptor)
+    }
 }
 
-/// Closes `descriptor`; EBADF where it is not open. It is closed then whatever else close(2) says.
-pub fn close(descriptor: Descriptor) -> Result<(), Errno> {
+fn close(descriptor: Descriptor) -> Result<(), Errno> {
     // SAFETY: touches no memory.
     match succeeded(unsafe { raw_syscall!(Sysno::close, descriptor) }) {
         Err(errno) if errno.is(EBADF) => Err(errno),
@@ -260,20 +160,37 @@ pub fn close(descriptor: Descriptor) -> Result<(), Errno> {
     }
 }
 
-/// Whether `descriptor` lies on a file system of the kind `magic`; see fstatfs(2).
-pub fn lies_on(descriptor: Descriptor, magic: u32) -> bool {
+/// A file that was opened here, and is closed when this goes.
+pub struct OwnedFile(Descriptor);
+
+impl OwnedFile {
+    /// Its descriptor.
+    pub const fn descriptor(&self) -> Descriptor {
+        self.0
+    }
+}
+
+impl Drop for OwnedFile {
+    fn drop(&mut self) {
+        // What else it could say, that the kernel was interrupted or the disk is full, concerns nothing that relay does.
+        let _ = close(self.0);
+    }
+}
+
+/// Whether a file lies on a file system of the kind `magic`; see fstatfs(2).
+pub fn lies_on(file: &OwnedFile, magic: u32) -> bool {
     // On 32 bits a file system too large for the structure is EOVERFLOW: it is none of those that are asked for.
     let mut found = MaybeUninit::<statfs>::uninit();
     // SAFETY: the kernel writes the structure of this architecture, no more, and all of it where it does not fail.
     unsafe {
-        succeeded(raw_syscall!(Sysno::fstatfs, descriptor, found.as_mut_ptr())).is_ok()
+        succeeded(raw_syscall!(Sysno::fstatfs, file.0, found.as_mut_ptr())).is_ok()
             && found.assume_init().f_type as u32 == magic
     }
 }
 
 /// Visits the names in an open directory until `visit` fails; see getdents64(2).
 pub fn try_for_each_entry(
-    directory: Descriptor,
+    directory: &OwnedFile,
     mut visit: impl FnMut(Text) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     /// Aligned as `struct linux_dirent64` wants to be.
@@ -283,7 +200,7 @@ pub fn try_for_each_entry(
     let mut buffer = Buffer([MaybeUninit::uninit(); _]);
     loop {
         // SAFETY: the kernel writes no further than the buffer.
-        let filled = unsafe { raw_syscall!(Sysno::getdents64, directory, &raw mut buffer, size_of::<Buffer>()) };
+        let filled = unsafe { raw_syscall!(Sysno::getdents64, directory.0, &raw mut buffer, size_of::<Buffer>()) };
         let filled = returned(filled)?;
         if filled == 0 {
             return Ok(());
@@ -326,19 +243,6 @@ pub fn set_descriptor_limit(limit: &rlimit64) -> Result<(), Errno> {
     succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, RLIMIT_NOFILE, &raw const *limit, NULL) })
 }
 
-/// Makes `target` a copy of `source`, not close-on-exec; see dup(2).
-pub fn copy_to(source: Descriptor, target: Descriptor) -> Result<(), Errno> {
-    // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::dup3, source, target, 0) })
-}
-
-/// Copies `source` to the lowest free number from `least` up, close-on-exec; see fcntl(2).
-pub fn copy_above(source: Descriptor, least: Descriptor) -> Result<Descriptor, Errno> {
-    // SAFETY: touches no memory.
-    let copy = returned(unsafe { raw_syscall!(Sysno::fcntl, source, F_DUPFD_CLOEXEC, least) })?;
-    Ok(copy as Descriptor)
-}
-
 /// Whether there is a file at `path`, whatever it is; see faccessat(2).
 pub fn exists(path: &CStr) -> bool {
     // SAFETY: the path ends with a NUL.
@@ -346,10 +250,10 @@ pub fn exists(path: &CStr) -> bool {
 }
 
 /// Opens an existing file, close-on-exec, with the access mode `access`; see open(2).
-pub fn open(path: &CStr, access: u32) -> Result<Descriptor, Errno> {
+pub fn open(path: &CStr, access: u32) -> Result<OwnedFile, Errno> {
     // SAFETY: the path ends with a NUL.
     let opened = returned(unsafe { raw_syscall!(Sysno::openat, AT_FDCWD, path.as_ptr(), access | O_CLOEXEC) })?;
-    Ok(opened as Descriptor)
+    Ok(OwnedFile(opened as Descriptor))
 }
 
 /// Where [`read_link`] puts what it reads, and a NUL.

@@ -1,16 +1,15 @@
 //! What went wrong, so that it can be matched, and told to a user.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::ffi::OsStringExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use exec_relay::status;
-use exec_relay::words;
+use exec_relay::errno;
+use exec_relay::status::{self, Step};
+
+use crate::interpreter::interpreter;
 
 /// Why a program was not launched. Nothing is left behind: no process, no zombie, no open descriptor.
 #[derive(Debug)]
@@ -53,6 +52,17 @@ pub enum Error {
         /// What it concerns.
         concern: Concern,
     },
+    /// A step failed that this library does not know: the relay is newer. The new process has ended.
+    UnknownStep {
+        /// The program that was to be started.
+        program: PathBuf,
+        /// The step's public number, which the README of that relay explains.
+        number: u32,
+        /// Why.
+        cause: io::Error,
+        /// What it concerns, as the relay's record has it.
+        detail: u32,
+    },
     /// The new process ended before the program began: it was killed, or its helper died without a word.
     Killed {
         /// The program that was to be started.
@@ -74,80 +84,6 @@ pub enum Error {
     },
 }
 
-/// What the new process was at. The order is that in which the steps are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step {
-    /// Marking all other descriptors close-on-exec.
-    Descriptors,
-    /// Giving a descriptor its number.
-    Rename,
-    /// Setting RLIMIT_NOFILE.
-    Nofile,
-    /// Beginning a session.
-    Session,
-    /// Taking a controlling terminal.
-    Terminal,
-    /// Changing the directory.
-    Directory,
-    /// Asking to die with the parent.
-    Parent,
-    /// Giving up new privileges.
-    NewPrivileges,
-    /// Setting the out-of-memory score.
-    OomScore,
-    /// Disarming the interval timers.
-    Timers,
-    /// Setting a signal's disposition.
-    Dispositions,
-    /// Setting the mask of blocked signals.
-    Mask,
-    /// Becoming the program.
-    Exec,
-    /// Becoming the program, which is there, while the interpreter that it names is not.
-    Interpreter,
-    /// Another step of relay's, by its public number: one that this library does not ask for.
-    Other(u32),
-}
-
-/// Step, relay's step, and the words for a failure.
-const STEPS: [(Step, status::Step, &str); 14] = [
-    (Step::Descriptors, status::Step::DESCRIPTORS, "marking descriptors close-on-exec failed"),
-    (Step::Rename, status::Step::RENAME, "giving a descriptor its number failed"),
-    (Step::Nofile, status::Step::NOFILE, "setting the limit of descriptors failed"),
-    (Step::Session, status::Step::SESSION, "beginning a session failed"),
-    (Step::Terminal, status::Step::TERMINAL, "taking a controlling terminal failed"),
-    (Step::Directory, status::Step::DIRECTORY, "changing the directory failed"),
-    (Step::Parent, status::Step::PARENT, "asking to die with the parent failed"),
-    (Step::NewPrivileges, status::Step::NEW_PRIVILEGES, "giving up new privileges failed"),
-    (Step::OomScore, status::Step::OOM_SCORE, "setting the out-of-memory score failed"),
-    (Step::Timers, status::Step::TIMERS, "disarming timers failed"),
-    (Step::Dispositions, status::Step::DISPOSITIONS, "setting a signal's disposition failed"),
-    (Step::Mask, status::Step::MASK, "setting the signal mask failed"),
-    (Step::Exec, status::Step::EXEC, ""),
-    (Step::Interpreter, status::Step::INTERPRETER, ""),
-];
-
-impl Step {
-    /// The step with this public number of relay's.
-    pub fn from_number(number: u32) -> Self {
-        let found = STEPS.iter().find(|(_, step, _)| u32::from(step.number()) == number);
-        found.map_or(Self::Other(number), |&(step, ..)| step)
-    }
-
-    /// Its public number, as relay's records have it.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Other(number) => number,
-            _ => self.row().map_or(0, |(_, step, _)| step.number().into()),
-        }
-    }
-
-    fn row(self) -> Option<&'static (Self, status::Step, &'static str)> {
-        STEPS.iter().find(|(step, ..)| *step == self)
-    }
-}
-
 /// What a failed step concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -166,8 +102,37 @@ pub enum Concern {
     Signal(u32),
     /// A process: the parent.
     Process(u32),
-    /// Whatever the relay's record says.
-    Detail(u32),
+    /// One of relay's own arguments, by its index.
+    Argument(u32),
+}
+
+impl Concern {
+    fn new(step: Step, detail: u32, program: &Path, directory: Option<PathBuf>) -> Self {
+        match step {
+            Step::Exec => return Self::Program,
+            Step::Interpreter => return Self::Interpreter(interpreter(program)),
+            Step::Directory => return Self::Directory(directory.unwrap_or_default()),
+            _ => {}
+        }
+        match step.concern() {
+            status::Concern::Nothing => Self::Nothing,
+            status::Concern::Argument => Self::Argument(detail),
+            status::Concern::Descriptor => Self::Descriptor(detail as i32),
+            status::Concern::Signal => Self::Signal(detail),
+            status::Concern::Process => Self::Process(detail),
+        }
+    }
+
+    /// As a step's message has it in the place of `@` or `#`.
+    fn subject(&self) -> String {
+        match self {
+            Self::Nothing | Self::Program | Self::Interpreter(_) => String::new(),
+            Self::Directory(path) => path.display().to_string(),
+            Self::Descriptor(number) => number.to_string(),
+            Self::Signal(number) | Self::Process(number) => number.to_string(),
+            Self::Argument(index) => format!("in argument {index} of relay"),
+        }
+    }
 }
 
 impl Error {
@@ -186,25 +151,24 @@ impl Error {
             Self::Host { cause, .. }
             | Self::Process { cause, .. }
             | Self::Relay { cause, .. }
-            | Self::Step { cause, .. } => Some(cause),
+            | Self::Step { cause, .. }
+            | Self::UnknownStep { cause, .. } => Some(cause),
             _ => None,
         }
     }
 
     /// A step's failure, from the numbers of relay's record.
-    pub(crate) fn of_step(program: &Path, directory: Option<PathBuf>, step: u32, errno: u32, detail: u32) -> Self {
-        let step = Step::from_number(step);
-        let concern = match step {
-            Step::Exec => Concern::Program,
-            Step::Interpreter => Concern::Interpreter(interpreter(program)),
-            Step::Directory => Concern::Directory(directory.unwrap_or_default()),
-            Step::Rename | Step::Terminal => Concern::Descriptor(detail as i32),
-            Step::Dispositions => Concern::Signal(detail),
-            Step::Parent => Concern::Process(detail),
-            Step::Other(_) => Concern::Detail(detail),
-            _ => Concern::Nothing,
-        };
-        Self::Step { program: program.to_owned(), step, cause: io::Error::from_raw_os_error(errno as i32), concern }
+    pub(crate) fn of_record(program: &Path, directory: Option<PathBuf>, number: u32, errno: u32, detail: u32) -> Self {
+        let cause = io::Error::from_raw_os_error(errno as i32);
+        match Step::from_number(number) {
+            Some(step) => Self::Step {
+                program: program.to_owned(),
+                step,
+                cause,
+                concern: Concern::new(step, detail, program, directory),
+            },
+            None => Self::UnknownStep { program: program.to_owned(), number, cause, detail },
+        }
     }
 }
 
@@ -235,23 +199,19 @@ impl fmt::Display for Error {
                 write!(out, "cannot start {}: ", program.display())?;
                 match (step, concern) {
                     (Step::Interpreter, Concern::Interpreter(Some(path))) => {
-                        return write!(out, "the interpreter {} it names is missing", path.display());
+                        write!(out, "the interpreter {} it names is missing", path.display())
                     }
-                    (Step::Interpreter, _) => return write!(out, "the interpreter it names is missing"),
-                    (Step::Exec, _) => {}
-                    (Step::Other(number), _) => write!(out, "step {number} of relay failed")?,
-                    _ => write!(out, "{}", step.row().map_or("", |row| row.2))?,
+                    (Step::Interpreter, _) => write!(out, "the interpreter it names is missing"),
+                    (Step::Exec, _) => write!(out, "{}", reason(cause)),
+                    _ => {
+                        let message = step.text().as_c_str().to_string_lossy();
+                        write!(out, "{}: {}", message.replace(['@', '#'], &concern.subject()), reason(cause))
+                    }
                 }
-                match concern {
-                    Concern::Directory(path) => write!(out, " ({})", path.display())?,
-                    Concern::Descriptor(number) => write!(out, " (descriptor {number})")?,
-                    Concern::Signal(number) => write!(out, " (signal {number})")?,
-                    Concern::Process(number) => write!(out, " (process {number})")?,
-                    Concern::Detail(number) => write!(out, " ({number})")?,
-                    _ => {}
-                }
-                let separator = if *step == Step::Exec { "" } else { ": " };
-                write!(out, "{separator}{}", reason(cause))
+            }
+            Self::UnknownStep { program, number, cause, detail } => {
+                let program = program.display();
+                write!(out, "cannot start {program}: step {number} of relay failed ({detail}): {}", reason(cause))
             }
             Self::Killed { program, status } => {
                 write!(out, "cannot start {}: its process was gone before the program began", program.display())?;
@@ -288,49 +248,8 @@ impl From<Error> for io::Error {
 /// An errno in words and by its name, as relay's own messages have it.
 fn reason(cause: &io::Error) -> String {
     let errno = cause.raw_os_error().unwrap_or(0) as u32;
-    match words::errno_place(errno) {
-        Some(place) => words::text_at(words::ERRNOS.as_bytes(), place).as_c_str().to_string_lossy().into_owned(),
+    match errno::words(errno) {
+        Some(words) => words.as_c_str().to_string_lossy().into_owned(),
         None => cause.to_string(),
     }
-}
-
-/// The interpreter that a script or an ELF file names; see execve(2), elf(5).
-fn interpreter(program: &Path) -> Option<PathBuf> {
-    let mut file = File::open(program).ok()?;
-    let mut start = Vec::new();
-    file.by_ref().take(4096).read_to_end(&mut start).ok()?;
-    let name = if let Some(line) = start.strip_prefix(b"#!") {
-        let line = line.split(|&byte| byte == b'\n').next()?.trim_ascii();
-        line.split(u8::is_ascii_whitespace).next()?.to_vec()
-    } else {
-        let segment = elf_interpreter(&start)?;
-        file.seek(SeekFrom::Start(segment.0)).ok()?;
-        let mut name = Vec::new();
-        file.take(segment.1.min(4096)).read_to_end(&mut name).ok()?;
-        name.split(|&byte| byte == 0).next()?.to_vec()
-    };
-    Some(PathBuf::from(OsString::from_vec(name)))
-}
-
-/// Offset and size of the name of an ELF file's interpreter, in the byte order of this machine, whose files it runs.
-fn elf_interpreter(start: &[u8]) -> Option<(u64, u64)> {
-    const INTERPRETER_SEGMENT: u32 = 3;
-    let wide = match start.get(..5)? {
-        b"\x7fELF\x02" => true,
-        b"\x7fELF\x01" => false,
-        _ => return None,
-    };
-    let half = |at: usize| Some(u16::from_ne_bytes(start.get(at..at + 2)?.try_into().ok()?));
-    let word = |at: usize| Some(u32::from_ne_bytes(start.get(at..at + 4)?.try_into().ok()?));
-    let long = |at: usize| Some(u64::from_ne_bytes(start.get(at..at + 8)?.try_into().ok()?));
-    let address = |narrow: usize, at: usize| if wide { long(at) } else { word(narrow).map(u64::from) };
-    let table = usize::try_from(address(28, 32)?).ok()?;
-    let (size, count) = if wide { (half(54)?, half(56)?) } else { (half(42)?, half(44)?) };
-    for index in 0..usize::from(count) {
-        let segment = table.checked_add(index * usize::from(size))?;
-        if word(segment)? == INTERPRETER_SEGMENT {
-            return Some((address(segment + 4, segment + 8)?, address(segment + 16, segment + 32)?));
-        }
-    }
-    None
 }

@@ -1,22 +1,23 @@
 //! What to launch, and how.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use exec_relay::fd_plan;
+use exec_relay::options::{self, Name, Other};
+use exec_relay::settings::{Setting, Settings};
 use exec_relay::signal::{self, SignalSet};
-
-use crate::child::Child;
-use crate::error::Error;
-use crate::prepared::Prepared;
-use crate::{clone, relay};
+use exec_relay::status::Step;
+use exec_relay::text::Text;
+use exec_relay::value::{Limit, Limits, Mistake, Number, Octal, Parent, Value, require};
 
 /// A limit that stands for the hard limit as it is, for [`Launch::nofile`].
-pub const HARD_LIMIT: u32 = exec_relay::request::HARD_LIMIT;
+pub const HARD_LIMIT: u32 = u32::MAX;
 
 /// How a program gets from this process to its own; see the [crate's documentation](crate#which-vehicle).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub enum Stdio<'fd> {
     Inherit,
     /// /dev/null.
     Null,
-    /// A pipe, whose other end is in the [`Child`].
+    /// A pipe, whose other end is in the [`Child`](crate::Child).
     Piped,
     /// Closed.
     Closed,
@@ -100,7 +101,7 @@ impl<'fd, T: Into<Source<'fd>>> From<T> for Stdio<'fd> {
 /// blocked, no interval timer, and a soft limit of 1024 descriptors. Environment, directory, umask, session and the rest
 /// are this process's.
 ///
-/// A mistake in a value is told by [`Self::launch`]. One `Launch` can be launched several times, from several threads.
+/// A mistake in a value is told by [`Launch::launch`]. One `Launch` can be launched several times, from several threads.
 #[derive(Debug)]
 pub struct Launch<'fd> {
     pub(crate) program: CString,
@@ -115,21 +116,12 @@ pub struct Launch<'fd> {
     pub(crate) kept: Vec<RawFd>,
     pub(crate) listening: Vec<Source<'fd>>,
     pub(crate) pulse: bool,
-    /// Soft and hard.
-    pub(crate) nofile: Option<(u32, u32)>,
-    pub(crate) umask: Option<u32>,
-    pub(crate) session: bool,
-    pub(crate) terminal: Option<RawFd>,
-    pub(crate) ignored: SignalSet,
-    pub(crate) blocked: SignalSet,
-    pub(crate) keep_ignored: SignalSet,
-    pub(crate) die_with_parent: bool,
-    pub(crate) no_new_privileges: bool,
-    pub(crate) oom_score: Option<i32>,
+    /// What relay has the same options for.
+    pub(crate) settings: Settings,
     pub(crate) timeout: Option<Duration>,
     pub(crate) vehicle: Vehicle,
     /// The first mistake.
-    mistake: Option<String>,
+    pub(crate) mistake: Option<String>,
 }
 
 impl<'fd> Launch<'fd> {
@@ -147,16 +139,10 @@ impl<'fd> Launch<'fd> {
             kept: Vec::new(),
             listening: Vec::new(),
             pulse: false,
-            nofile: Some((1024, HARD_LIMIT)),
-            umask: None,
-            session: false,
-            terminal: None,
-            ignored: SignalSet::default(),
-            blocked: SignalSet::default(),
-            keep_ignored: SignalSet::default(),
-            die_with_parent: false,
-            no_new_privileges: false,
-            oom_score: None,
+            settings: Settings {
+                nofile: Some(Limits { soft: Limit::Number(1024), hard: Limit::Hard }),
+                ..Settings::default()
+            },
             timeout: Some(Duration::from_secs(30)),
             vehicle: Vehicle::default(),
             mistake: None,
@@ -274,7 +260,7 @@ impl<'fd> Launch<'fd> {
     }
 
     /// Gives the program the write end of a pipe, under the lowest number from 3 up that nothing else has. The read end,
-    /// [`Child::pulse`], hangs up when the program is gone, whoever reaps it.
+    /// [`Child::pulse`](crate::Child::pulse), hangs up when the program is gone, whoever reaps it.
     pub fn pulse(&mut self) -> &mut Self {
         self.pulse = true;
         self
@@ -283,55 +269,49 @@ impl<'fd> Launch<'fd> {
     /// RLIMIT_NOFILE: the soft limit, by default 1024, the most that select(2) can handle, and with `hard` the hard one.
     /// [`HARD_LIMIT`], and whatever is above the hard limit, means the hard limit.
     pub fn nofile(&mut self, soft: u32, hard: Option<u32>) -> &mut Self {
-        self.nofile = Some((soft, hard.unwrap_or(HARD_LIMIT)));
+        self.settings.nofile = Some(Limits { soft: Limit::new(soft), hard: hard.map_or(Limit::Hard, Limit::new) });
         self
     }
 
     /// Leaves RLIMIT_NOFILE as it is here.
     pub fn keep_nofile(&mut self) -> &mut Self {
-        self.nofile = None;
+        self.settings.nofile = None;
         self
     }
 
     /// The mask of the permissions of new files, 0 to 0o777; see umask(2).
     pub fn umask(&mut self, mask: u32) -> &mut Self {
-        if mask > 0o777 {
-            self.mistake(format!("{mask:#o} is no umask"));
-        }
-        self.umask = Some(mask);
+        self.settings.umask = self.checked(Octal::new(mask), || format!("{mask:#o} is no umask"));
         self
     }
 
     /// Begins a session; see setsid(2).
     pub fn session(&mut self) -> &mut Self {
-        self.session = true;
+        self.settings.session = true;
         self
     }
 
     /// Begins a session whose controlling terminal is what the program's descriptor with this number is.
     pub fn ctty(&mut self, terminal: RawFd) -> &mut Self {
-        if terminal < 0 {
-            self.mistake(format!("{terminal} is no descriptor"));
-        }
-        self.terminal = Some(terminal);
-        self.session()
+        self.settings.terminal = self.checked(Number::new(terminal), || format!("{terminal} is no descriptor"));
+        self
     }
 
     /// Starts the program with these signals ignored, by their numbers from 1 to 64, KILL and STOP excepted.
     pub fn ignore(&mut self, signals: impl IntoIterator<Item = i32>) -> &mut Self {
-        self.ignored.0 |= self.signals(signals).0;
+        self.settings.ignored.0 |= self.signals(signals).0;
         self
     }
 
     /// Starts the program with these signals blocked, by their numbers from 1 to 64, KILL and STOP excepted.
     pub fn block(&mut self, signals: impl IntoIterator<Item = i32>) -> &mut Self {
-        self.blocked.0 |= self.signals(signals).0;
+        self.settings.blocked.0 |= self.signals(signals).0;
         self
     }
 
     /// Leaves those of these signals ignored that this process ignores, by their numbers from 1 to 64.
     pub fn keep_ignored(&mut self, signals: impl IntoIterator<Item = i32>) -> &mut Self {
-        self.keep_ignored.0 |= self.signals(signals).0;
+        self.settings.keep_ignored.0.0 |= self.signals(signals).0;
         self
     }
 
@@ -344,22 +324,19 @@ impl<'fd> Launch<'fd> {
     /// Has the program killed when the *thread* that launches it ends, which may be long before the process does; see
     /// PR_SET_PDEATHSIG(2const). [`Self::pulse`] tells the other way round, and for the whole process.
     pub fn die_with_parent(&mut self) -> &mut Self {
-        self.die_with_parent = true;
+        self.settings.die_with_parent = Some(Parent::Any);
         self
     }
 
     /// Has execve(2) grant no privileges any more; see PR_SET_NO_NEW_PRIVS(2const).
     pub fn no_new_privs(&mut self) -> &mut Self {
-        self.no_new_privileges = true;
+        self.settings.no_new_privileges = true;
         self
     }
 
     /// The program's out-of-memory score, -1000 to 1000; see proc_pid_oom_score_adj(5). Needs /proc.
     pub fn oom_score_adj(&mut self, score: i32) -> &mut Self {
-        if !(-1000..=1000).contains(&score) {
-            self.mistake(format!("{score} is no out-of-memory score"));
-        }
-        self.oom_score = Some(score);
+        self.settings.oom_score = self.checked(Number::new(score), || format!("{score} is no out-of-memory score"));
         self
     }
 
@@ -377,23 +354,90 @@ impl<'fd> Launch<'fd> {
         self
     }
 
-    /// Launches the program. Where this is no error, the program's file was found fit and its process executes it.
+    /// Any option of relay as text, `--name=value` or `--name`: for settings that come from a file or a command line, and
+    /// for those that have no method of their own. What it means is in relay's README and manual.
     ///
-    /// # Errors
+    /// Not those that say where relay reports or that print something; and not `--fd`, `--pulse` and `--listen-fds`, which
+    /// name descriptors of this process by their numbers: [`Self::fd`], [`Self::pulse`] and [`Self::listen_fds`] take them
+    /// by what keeps them open.
     ///
-    /// See [`Error`]. Nothing is left behind then.
-    pub fn launch(&self) -> Result<Child, Error> {
-        if let Some(mistake) = &self.mistake {
-            return Err(Error::Request { mistake: mistake.clone() });
+    /// ```
+    /// # use exec_relay_launcher::Launch;
+    /// let mut launch = Launch::new("/usr/bin/server");
+    /// launch.option("--umask=027").option("--setsid").option("--oom-score-adj=500");
+    /// ```
+    pub fn option(&mut self, option: impl AsRef<OsStr>) -> &mut Self {
+        let option = self.string(option.as_ref());
+        if let Err(mistake) = self.read(&option) {
+            self.mistake(format!("{option:?} {mistake}"));
         }
-        let prepared = Prepared::new(self)?;
-        let process = match &self.vehicle {
-            Vehicle::InPlace => clone::launch(&prepared)?,
-            #[cfg(feature = "embedded")]
-            Vehicle::Relay => relay::launch(&prepared, None)?,
-            Vehicle::RelayAt(path) => relay::launch(&prepared, Some(path))?,
-        };
-        Ok(Child::new(process, prepared.pipes, prepared.pulse))
+        self
+    }
+
+    /// Reads an option. What is wrong with it, where something is.
+    fn read(&mut self, option: &CStr) -> Result<(), String> {
+        let (name, value) = options::parse(Text::from(option)).map_err(|step| match step {
+            Step::ValueUnexpected => "takes no value".to_owned(),
+            _ => "is no option of relay".to_owned(),
+        })?;
+        let value = value.ok_or("lacks its value, after =")?;
+        let text = OsStr::from_bytes(value.as_c_str().to_bytes());
+        match name {
+            Name::Setting(setting) => self.read_setting(setting, value).map_err(|mistake| match mistake {
+                Mistake::FixedSignal => "asks for KILL or STOP, which cannot be ignored or blocked".to_owned(),
+                Mistake::Value(_) => "has a malformed value".to_owned(),
+            })?,
+            Name::Other(other) => match other {
+                Other::Chdir => _ = self.current_dir(text),
+                Other::Argv0 => _ = self.argv0(text),
+                Other::ClearEnv => _ = self.env_clear(),
+                Other::Unset => _ = self.env_remove(text),
+                Other::Env => {
+                    let (name, value) = split_variable(text).ok_or("has no = between name and value")?;
+                    self.env(name, value);
+                }
+                Other::Keep => self.read_kept(value).map_err(|_| "has a malformed value, or one too large")?,
+                Other::Close => match text.as_bytes() {
+                    b"0" => _ = self.stdin(Stdio::Closed),
+                    b"1" => _ = self.stdout(Stdio::Closed),
+                    b"2" => _ = self.stderr(Stdio::Closed),
+                    _ => return Err("closes 0, 1 or 2: all others are closed anyway".to_owned()),
+                },
+                Other::Fd => return Err("names a descriptor by its number: pass it by Launch::fd".to_owned()),
+                Other::Pulse => return Err("names a descriptor by its number: ask for it by Launch::pulse".to_owned()),
+                Other::ListenFds => return Err("names sockets by number: pass them by Launch::listen_fds".to_owned()),
+                Other::Status | Other::Help | Other::Version | Other::Report => {
+                    return Err("is for relay's own command line".to_owned());
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn read_setting(&mut self, setting: Setting, value: Text) -> Result<(), Mistake> {
+        let mut value = Value::new(value);
+        self.settings.read(setting, &mut value)?;
+        value.finish()
+    }
+
+    fn read_kept(&mut self, list: Text) -> Result<(), Mistake> {
+        let mut value = Value::new(list);
+        let kept = &mut self.kept;
+        value.ranges(|descriptor| {
+            // More than can be asked for, so that a list of all numbers does not fill the memory first.
+            require(kept.len() <= fd_plan::MOST)?;
+            kept.push(descriptor);
+            Ok(())
+        })?;
+        value.finish()
+    }
+
+    /// Notes what is wrong with a value that is out of its range.
+    fn checked<T>(&mut self, value: Option<T>, mistake: impl FnOnce() -> String) -> Option<T> {
+        if value.is_none() {
+            self.mistake(mistake());
+        }
+        value
     }
 
     fn string(&mut self, text: &OsStr) -> CString {
@@ -428,4 +472,11 @@ impl<'fd> Launch<'fd> {
     fn mistake(&mut self, mistake: String) {
         self.mistake.get_or_insert(mistake);
     }
+}
+
+/// Name and value of `NAME=VALUE`.
+fn split_variable(text: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let at = text.as_bytes().iter().position(|&byte| byte == b'=')?;
+    let (name, value) = text.as_bytes().split_at(at);
+    Some((OsStr::from_bytes(name), OsStr::from_bytes(&value[1..])))
 }

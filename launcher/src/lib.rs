@@ -18,7 +18,7 @@
 //!
 //! # Which vehicle
 //!
-//! | | [`Vehicle::InPlace`], the default | [`Vehicle::Relay`], [`Vehicle::RelayAt`] |
+//! | | [`Vehicle::InPlace`], the default | `Vehicle::Relay`, [`Vehicle::RelayAt`] |
 //! |---|---|---|
 //! | what runs between clone and exec | the steps of `exec_relay`, on a stack of their own | nothing of ours: posix_spawn(3) |
 //! | how often is exec called | once | twice: relay, then the program |
@@ -37,11 +37,12 @@
 compile_error!("exec-relay-launcher is for Linux");
 
 mod child;
-#[allow(unsafe_code, reason = "clone, on a stack of its own")]
-mod clone;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+#[allow(unsafe_code, reason = "clone, on a stack of its own")]
+mod in_place;
+mod interpreter;
 mod launch;
 mod prepared;
 mod relay;
@@ -49,7 +50,10 @@ mod relay;
 mod spawn;
 #[allow(unsafe_code, reason = "two calls on a pidfd that no safe crate has whole")]
 mod sys;
+mod vehicle;
 
 pub use child::Child;
-pub use error::{Concern, Error, Step};
+pub use error::{Concern, Error};
+#[doc(inline)]
+pub use exec_relay::status::Step;
 pub use launch::{HARD_LIMIT, Launch, Source, Stdio, Vehicle};

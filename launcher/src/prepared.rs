@@ -8,9 +8,13 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::process;
 
+use exec_relay::errno::Errno;
 use exec_relay::fd_plan::{self, FdPlan};
+use exec_relay::settings::Settings;
 use exec_relay::sys;
+use exec_relay::value::Parent;
 
 use crate::error::Error;
 use crate::launch::{Launch, Stdio};
@@ -18,6 +22,8 @@ use crate::launch::{Launch, Stdio};
 /// A launch with its pipes and vectors.
 pub struct Prepared<'l> {
     pub launch: &'l Launch<'l>,
+    /// The settings, with what only a launch can know.
+    pub settings: Settings,
     /// `argv`.
     pub arguments: Vec<&'l CStr>,
     /// `envp`.
@@ -39,6 +45,7 @@ impl<'l> Prepared<'l> {
     pub fn new(launch: &'l Launch) -> Result<Self, Error> {
         let mut prepared = Self {
             launch,
+            settings: settings(launch),
             arguments: Vec::with_capacity(1 + launch.arguments.len()),
             environment: environment(launch),
             plan: FdPlan::default(),
@@ -85,7 +92,7 @@ impl<'l> Prepared<'l> {
     pub fn step_failed(&self, step: u32, errno: u32, detail: u32) -> Error {
         let directory = self.launch.directory.as_ref();
         let directory = directory.map(|directory| PathBuf::from(OsStr::from_bytes(directory.to_bytes())));
-        Error::of_step(self.program(), directory, step, errno, detail)
+        Error::of_record(self.program(), directory, step, errno, detail)
     }
 
     fn standard(&mut self, target: RawFd, stdio: &Stdio) -> Result<(), Error> {
@@ -123,13 +130,22 @@ impl<'l> Prepared<'l> {
     }
 }
 
-fn asked_wrongly(target: RawFd, errno: sys::Errno) -> Error {
+fn asked_wrongly(target: RawFd, errno: Errno) -> Error {
     let mistake = if errno.is(libc::EEXIST as u32) {
         format!("the program's descriptor {target} is asked for twice")
     } else {
         format!("more than {} descriptors are asked for", fd_plan::MOST)
     };
     Error::Request { mistake }
+}
+
+/// The parent that a program is to die with is this process, whichever that is by now.
+fn settings(launch: &Launch) -> Settings {
+    let mut settings = launch.settings;
+    if settings.die_with_parent == Some(Parent::Any) {
+        settings.die_with_parent = Some(Parent::from_id(process::id()));
+    }
+    settings
 }
 
 /// Read end and write end, close-on-exec from birth.

@@ -34,13 +34,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::process;
 use std::time::{Duration, Instant};
 
 use exec_relay::fd_plan::Move;
-use exec_relay::request::HARD_LIMIT;
-use exec_relay::signal::{self, SignalSet};
-use exec_relay::status::{self, Record};
+use exec_relay::status::{Record, Step};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
@@ -63,7 +60,7 @@ pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error
     let (reader, writer) = gate().map_err(lacks("a status pipe"))?;
     let (actions, status) = actions(prepared, &relay, &writer)?;
     let arguments = arguments(prepared, status);
-    let id = actions.spawn(prepared.launch.keep_ignored, &relay.path, &arguments, &prepared.environment).map_err(
+    let id = actions.spawn(prepared.settings.keep_ignored.0, &relay.path, &arguments, &prepared.environment).map_err(
         |cause| match cause.raw_os_error() {
             Some(libc::EAGAIN | libc::ENOMEM) => Error::Process { program: prepared.program().to_owned(), cause },
             _ => Error::Relay { relay: path.map(Path::to_owned), cause },
@@ -196,7 +193,7 @@ fn actions(prepared: &Prepared, relay: &Relay, writer: &OwnedFd) -> Result<(File
     let failed = |target: RawFd| {
         move |cause: io::Error| {
             let errno = cause.raw_os_error().unwrap_or(0) as u32;
-            prepared.step_failed(status::Step::RENAME.number().into(), errno, target as u32)
+            prepared.step_failed(Step::Rename.number().into(), errno, target as u32)
         }
     };
     let mut actions = FileActions::new().map_err(|cause| Error::Host { what: "memory", cause })?;
@@ -240,41 +237,7 @@ fn arguments(prepared: &Prepared, status: RawFd) -> Vec<CString> {
     if !launch.listening.is_empty() {
         add(format!("--listen-fds={}", launch.listening.len()));
     }
-    for (option, signals) in
-        [("ignore", launch.ignored), ("block", launch.blocked), ("keep-ignored", launch.keep_ignored)]
-    {
-        if signals != SignalSet::default() {
-            let numbers: Vec<_> = signal::ALL.filter(|&signal| signals.has(signal)).map(|n| n.to_string()).collect();
-            add(format!("--{option}={}", numbers.join(",")));
-        }
-    }
-    if let Some((soft, hard)) = launch.nofile {
-        // relay reads numbers up to the largest C int.
-        let limit = |limit: u32| if limit > i32::MAX as u32 { "hard".to_owned() } else { limit.to_string() };
-        add(if hard == HARD_LIMIT {
-            format!("--nofile={}", limit(soft))
-        } else {
-            format!("--nofile={}:{}", limit(soft), limit(hard))
-        });
-    }
-    if let Some(mask) = launch.umask {
-        add(format!("--umask={mask:o}"));
-    }
-    if launch.session {
-        add("--setsid".to_owned());
-    }
-    if let Some(terminal) = launch.terminal {
-        add(format!("--ctty={terminal}"));
-    }
-    if launch.die_with_parent {
-        add(format!("--die-with-parent={}", process::id()));
-    }
-    if launch.no_new_privileges {
-        add("--no-new-privs".to_owned());
-    }
-    if let Some(score) = launch.oom_score {
-        add(format!("--oom-score-adj={score}"));
-    }
+    prepared.settings.write(&mut |option| add(option.to_string()));
     let mut add_two = |option: &std::ffi::CStr, value: &CString| all.extend([option.to_owned(), value.clone()]);
     if let Some(directory) = &launch.directory {
         add_two(c"--chdir", directory);

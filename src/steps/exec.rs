@@ -2,29 +2,30 @@
 
 use linux_raw_sys::errno::{ENOENT, ETXTBSY};
 
-use crate::request::Request;
+use crate::slate::Path;
 use crate::status::{Failure, Step};
-use crate::sys::{self, Strings};
+use crate::sys;
+use crate::text::Strings;
 
-/// How often a program that is open for writing is tried again: after 1 ms, after 2 ms more, ..., 300 ms in all.
+/// The longest pause before a program that is open for writing is tried again. It is tried after 1 ms, after 2 ms more,
+/// and so on up to this, 300 ms in all.
 ///
 /// Another thread of the launcher that forks while this program's file is being written holds it open until its own
 /// exec (go#22315).
-const BUSY_TRIES: u32 = 24;
+const LONGEST_PAUSE_MS: u32 = 24;
 
-/// Replaces the relay by the program. Returns only where that failed.
-pub fn exec(request: &Request, arguments: Strings, environment: Strings) -> Failure {
-    let program = request.program;
-    let mut milliseconds = 0;
-    let errno = loop {
-        let errno = sys::execve(program, arguments, environment);
-        if milliseconds == BUSY_TRIES || !errno.is(ETXTBSY) {
-            break errno;
+/// Replaces this process's program by `program`. Returns only where that failed.
+pub fn exec(program: Path, arguments: Strings, environment: Strings) -> Failure {
+    let Path { path, argument } = program;
+    let mut errno = sys::execve(path, arguments, environment);
+    for milliseconds in 1..LONGEST_PAUSE_MS + 1 {
+        if !errno.is(ETXTBSY) {
+            break;
         }
-        milliseconds += 1;
         sys::pause(milliseconds);
-    };
+        errno = sys::execve(path, arguments, environment);
+    }
     // The kernel says ENOENT too where the program is there, but not the interpreter that it names.
-    let there = errno.is(ENOENT) && sys::exists(program);
-    Failure::new(if there { Step::INTERPRETER } else { Step::EXEC }, errno, request.arguments.index)
+    let there = errno.is(ENOENT) && sys::exists(path);
+    Failure::new(if there { Step::Interpreter } else { Step::Exec }, errno, argument)
 }

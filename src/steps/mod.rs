@@ -1,39 +1,65 @@
 //! One file a step, in the order in which the program takes them.
 
-pub mod descriptors;
+mod descriptors;
+mod rename;
 
-pub mod limits;
+mod nofile;
 
-pub mod session;
+mod session;
+mod terminal;
 
-pub mod directory;
+mod directory;
+mod leaks;
+mod umask;
 
-pub mod privileges;
+mod new_privileges;
+mod oom_score;
+mod parent;
 
-pub mod timers;
+mod timers;
 
-pub mod signals;
-
-pub mod report;
+mod dispositions;
+mod mask;
 
 pub mod exec;
 
-use crate::request::Request;
+pub use descriptors::unmark;
+
+use crate::settings::Settings;
+use crate::slate::Slate;
 use crate::status::Failure;
+use crate::sys::DescriptorTable;
 
 /// The steps that make the slate, in order: all but telling that the program is about to be started, and exec.
 ///
 /// The one list of them, for relay and for launchers that take them in a child of their own. A new step is a file beside
 /// this one and a line here.
-pub fn make_slate(request: &mut Request) -> Result<(), Failure> {
-    descriptors::close_at_exec(&request.descriptors)?;
-    descriptors::rename(request)?;
-    limits::set(request)?;
-    session::begin(request)?;
-    descriptors::close_before_directory(request)?;
-    directory::change(request)?;
-    privileges::set(request)?;
-    timers::disarm(request)?;
-    signals::set_dispositions(request)?;
-    signals::set_mask(request)
+pub fn make_slate(slate: &mut Slate, table: &mut DescriptorTable) -> Result<(), Failure> {
+    descriptors::mark(slate, table)?;
+    rename::give_numbers(slate, table)?;
+    // All of them, so that the compiler finds a setting that no step takes.
+    let Settings {
+        ignored,
+        blocked,
+        keep_ignored,
+        nofile,
+        umask,
+        session,
+        terminal,
+        die_with_parent,
+        no_new_privileges,
+        oom_score,
+    } = &slate.settings;
+    nofile::set_limit(*nofile)?;
+    session::begin(*session || terminal.is_some())?;
+    terminal::take(*terminal)?;
+    leaks::close(slate.directory, &mut slate.descriptors, slate.report, table)?;
+    directory::change(slate.directory)?;
+    umask::set(*umask);
+    parent::die_with(*die_with_parent)?;
+    new_privileges::give_up(*no_new_privileges)?;
+    oom_score::write(*oom_score)?;
+    timers::disarm(slate.may_have_timers)?;
+    dispositions::reset(*ignored, keep_ignored.0)?;
+    mask::set(*blocked)
 }

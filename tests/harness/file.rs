@@ -19,7 +19,7 @@ struct Shape {
 }
 
 const SHAPES: [Shape; 8] = [
-    Shape { machine: elf::EM_X86_64, ceiling: 12_800, page: 4096 },
+    Shape { machine: elf::EM_X86_64, ceiling: 16_384, page: 4096 },
     Shape { machine: elf::EM_386, ceiling: 13_800, page: 4096 },
     Shape { machine: elf::EM_AARCH64, ceiling: 13_900, page: 65_536 },
     Shape { machine: elf::EM_ARM, ceiling: 15_100, page: 4096 },

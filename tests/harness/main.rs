@@ -5,8 +5,10 @@ mod sandbox;
 mod slate;
 
 mod arguments;
+mod calls;
 mod clean_slate;
 mod descriptors;
+mod documents;
 mod environment;
 mod file;
 mod kernel;
@@ -17,3 +19,4 @@ mod positional;
 mod process;
 mod records;
 mod report;
+mod settings;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 
 use exec_relay::fd_plan::{FdPlan, MOST, Move};
-use exec_relay::options;
-use exec_relay::sys::Text;
+use exec_relay::text::Text;
+use exec_relay::value;
 use proptest::prelude::*;
 
 /// What each number is after all moves of a plan, where each open one was its own number before.
@@ -81,7 +81,7 @@ fn visiting_stops_at_the_first_failure() {
 
 fn decimal(text: &str) -> Option<i32> {
     let text = CString::new(text).expect("no NUL, which no argument can hold");
-    options::decimal(Text::from(&*text))
+    value::decimal(Text::from(&*text))
 }
 
 fn descriptors() -> impl Strategy<Value = Vec<i32>> {

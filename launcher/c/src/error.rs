@@ -61,12 +61,16 @@ impl From<&Error> for ExecRelayError {
             Error::Process { .. } => (ExecRelayKind::Process, 0),
             Error::Relay { .. } => (ExecRelayKind::Relay, 0),
             Error::Step { concern, .. } => (ExecRelayKind::Step, number_of(concern)),
+            Error::UnknownStep { detail, .. } => (ExecRelayKind::Step, *detail as i32),
             Error::Killed { status, .. } => (ExecRelayKind::Killed, status.map_or(0, ExitStatus::into_raw)),
             Error::Timeout { .. } => (ExecRelayKind::Timeout, 0),
             Error::Protocol { .. } => (ExecRelayKind::Protocol, 0),
             _ => (ExecRelayKind::Other, 0),
         };
-        let step = error.step().map_or(0, |step| step.number());
+        let step = match error {
+            Error::UnknownStep { number, .. } => *number,
+            _ => error.step().map_or(0, |step| step.number().into()),
+        };
         Self { kind, step, error_number: error.errno().unwrap_or(0), detail, message }
     }
 }
@@ -74,7 +78,7 @@ impl From<&Error> for ExecRelayError {
 fn number_of(concern: &Concern) -> i32 {
     match *concern {
         Concern::Descriptor(number) => number,
-        Concern::Signal(number) | Concern::Process(number) | Concern::Detail(number) => number as i32,
+        Concern::Signal(number) | Concern::Process(number) | Concern::Argument(number) => number as i32,
         _ => 0,
     }
 }

@@ -106,21 +106,21 @@ fn steps_that_fail() {
             Step::Directory,
             libc::ENOENT,
             Concern::Directory(missing),
-            "changing the directory failed (/no/such/directory): no such file (ENOENT)",
+            "cannot change to directory /no/such/directory: no such file (ENOENT)",
         );
         check(
             &|launch| _ = launch.stdin(Stdio::Null).ctty(0),
             Step::Terminal,
             libc::ENOTTY,
             Concern::Descriptor(0),
-            "taking a controlling terminal failed (descriptor 0): not a terminal (ENOTTY)",
+            "cannot take descriptor 0 for the terminal: not a terminal (ENOTTY)",
         );
         check(
             &|launch| _ = launch.fd(1_000_000_000, File::open("/dev/null").expect("/dev/null")),
             Step::Rename,
             libc::EMFILE,
             Concern::Descriptor(1_000_000_000),
-            "giving a descriptor its number failed (descriptor 1000000000): too many or too high descriptors (EMFILE)",
+            "cannot make descriptor 1000000000: too many or too high descriptors (EMFILE)",
         );
     }
 }

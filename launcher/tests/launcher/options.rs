@@ -328,3 +328,65 @@ fn one_launch_several_times() {
         }
     }
 }
+
+/// What a method sets, its option sets too, by every vehicle.
+#[test]
+fn options_as_text() {
+    let file = tempfile().expect("a file");
+    let number = file.as_raw_fd();
+    let parent = std::process::id();
+    each(
+        |launch| {
+            launch.option("--umask=137").option("--setsid").option("--nofile=500:600").option("--chdir=/");
+            launch.option("--ignore=INT,SIGHUP").option("--block=TERM,RTMIN").option("--argv0=other");
+            launch.option(format!("--keep={number}")).option(format!("--die-with-parent={parent}"));
+            launch
+                .option("--clear-env")
+                .option("--env=A=b=c")
+                .option("--env=B=")
+                .option("--unset=B")
+                .option("--close=2");
+            launch.option("--no-new-privs");
+        },
+        |slate| {
+            assert_eq!(slate.numbers(), [0, 1, number].into());
+            assert_eq!((slate.umask, slate.nofile, slate.directory.as_str()), (0o137, [500, 600], "/"));
+            assert_eq!((slate.session, slate.no_new_privileges), (slate.pid as u32, true));
+            assert_eq!((slate.parent_death_signal, &*slate.arguments[0]), (libc::SIGKILL, "other"));
+            assert_eq!((&slate.not_default[..], &slate.blocked[..]), (&[1, 2][..], &[15, 34][..]));
+            assert_eq!(slate.environment, ["A=b=c"]);
+        },
+    );
+}
+
+/// Each mistake names the option and what is wrong, and nothing is tried.
+#[test]
+fn options_that_are_mistakes() {
+    for (option, mistake) in [
+        ("--umask=8", "has a malformed value"),
+        ("--umask", "lacks its value, after ="),
+        ("--setsid=1", "takes no value"),
+        ("--nonsense=1", "is no option of relay"),
+        ("--", "is no option of relay"),
+        ("umask=0", "is no option of relay"),
+        ("", "is no option of relay"),
+        ("--ignore=9", "asks for KILL or STOP, which cannot be ignored or blocked"),
+        ("--oom-score-adj=1001", "has a malformed value"),
+        ("--nofile=1:2:3", "has a malformed value"),
+        ("--keep=5,x", "has a malformed value, or one too large"),
+        ("--keep=0-2147483647", "has a malformed value, or one too large"),
+        ("--close=5", "closes 0, 1 or 2: all others are closed anyway"),
+        ("--env=A", "has no = between name and value"),
+        ("--fd=5=6", "names a descriptor by its number: pass it by Launch::fd"),
+        ("--pulse=6", "names a descriptor by its number: ask for it by Launch::pulse"),
+        ("--listen-fds=1", "names sockets by number: pass them by Launch::listen_fds"),
+        ("--status=9", "is for relay's own command line"),
+        ("--help", "is for relay's own command line"),
+    ] {
+        let error = Launch::new("/bin/true").option(option).launch().map(|child| child.id()).expect_err("a mistake");
+        assert!(matches!(error, exec_relay_launcher::Error::Request { .. }), "{error:?}");
+        assert_eq!(error.to_string(), format!("cannot launch: {option:?} {mistake}"));
+    }
+    let error = Launch::new("/bin/true").option("--env==x").launch().map(|child| child.id()).expect_err("a mistake");
+    assert_eq!(error.to_string(), "cannot launch: \"\" is no name of an environment variable");
+}

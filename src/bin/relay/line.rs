@@ -1,16 +1,14 @@
 //! One line of text in the making.
 
+use exec_relay::report;
 use exec_relay::status::Failure;
-use exec_relay::steps::report;
-use exec_relay::sys::{Descriptor, Text};
-use exec_relay::words;
-
-use crate::texts;
+use exec_relay::sys::Descriptor;
+use exec_relay::text::{Text, each_digit};
 
 /// PATH_MAX of linux/limits.h.
 const LONGEST_PATH: usize = 4096;
 
-/// One line of text, or several.
+/// One line of text.
 pub struct Line<'a> {
     /// What `#` stands for in a text.
     number: u32,
@@ -26,10 +24,10 @@ impl<'a> Line<'a> {
         Self { number, subject, line: heapless::Vec::new() }
     }
 
-    /// Adds the text at `place` in [`texts`].
+    /// Adds one of relay's own texts, with what `#` and `@` stand for.
     #[inline(never)]
-    pub fn add(&mut self, place: usize) {
-        for byte in texts::at(place) {
+    pub fn add(&mut self, text: Text<'static>) {
+        for byte in text.bytes() {
             match byte {
                 b'#' => self.add_number(self.number),
                 b'@' => self.add_foreign(self.subject),
@@ -42,25 +40,20 @@ impl<'a> Line<'a> {
     /// control character, which could break the line, becomes a question mark.
     #[inline(never)]
     pub fn add_foreign(&mut self, text: Text) {
-        for byte in text.take(LONGEST_PATH) {
+        for byte in text.bytes().take(LONGEST_PATH) {
             self.add_byte(if byte.is_ascii_control() { b'?' } else { byte });
         }
     }
 
     /// Adds a number in decimal.
     pub fn add_number(&mut self, number: u32) {
-        words::each_digit(number, &mut |digit| self.add_byte(digit));
+        each_digit(number, &mut |digit| self.add_byte(digit));
     }
 
     /// Adds a byte.
     #[inline(never)]
     pub fn add_byte(&mut self, byte: u8) {
         let _ = self.line.push(byte);
-    }
-
-    /// Takes away all that was added.
-    pub fn clear(&mut self) {
-        self.line.clear();
     }
 
     /// The line as a string of C.

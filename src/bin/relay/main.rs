@@ -5,61 +5,78 @@
 #![no_std]
 #![no_main]
 
+mod inherited;
 mod line;
 mod mem;
 mod message;
-mod slate;
 mod stack;
 mod start;
 mod texts;
 
+use exec_relay::report;
 use exec_relay::request::{Action, Request};
-use exec_relay::status::{Failure, exit_status};
-use exec_relay::steps::{self, exec, report};
-use exec_relay::sys;
+use exec_relay::status::{Concern, Failure, Step, exit_status};
+use exec_relay::steps::{self, exec};
+use exec_relay::sys::{self, DescriptorTable};
+use exec_relay::text::Text;
 
 use stack::InitialStack;
 
 /// What the entry point calls, with the stack as the kernel left it.
 #[allow(unsafe_code)]
 unsafe extern "C" fn main(stack_pointer: *mut usize) -> ! {
-    // SAFETY: the entry point passes the stack pointer on untouched, and nobody else changes what is above it.
+    // SAFETY: the entry point passes the stack pointer on untouched (1), and nobody else runs here (2).
     let stack = unsafe { InitialStack::new(stack_pointer) };
-    sys::exit(run(stack))
+    // SAFETY: the process has one thread, which is here, and nothing but what is called from here (1). execve(2) has given
+    // it a table of its own (2).
+    let table = unsafe { DescriptorTable::seize() };
+    sys::exit(run(stack, table))
 }
 
 /// Does what the arguments ask for. Returns the exit status where that was not to become a program, or failed.
-fn run(mut stack: InitialStack) -> u8 {
-    let mut request = Request::new(stack.arguments());
-    let Err(failure) = attempt(&mut request, &mut stack) else { return 0 };
-    let recorded = report::record(request.report, failure);
-    if !recorded {
-        message::tell(failure, &request, stack.arguments());
+fn run(stack: InitialStack, mut table: DescriptorTable) -> u8 {
+    let mut request = Request::new();
+    // Even of a request with a mistake the handshake is made: it says where the mistake is told.
+    let read = request.read(stack.arguments());
+    if let Err(failure) = report::handshake(request.slate.report).and(read) {
+        let subject = match failure.step().concern() {
+            Concern::Argument => stack.arguments().get(failure.detail as usize),
+            _ => None,
+        };
+        return fail(failure, subject, &request);
     }
-    exit_status::of(request.report, failure, recorded)
+    let Err(failure) = carry_out(&mut request, stack, &mut table) else { return 0 };
+    let subject = match failure.step() {
+        Step::Directory => request.slate.directory.map(|directory| directory.path.into()),
+        _ => Some(request.program.path.into()),
+    };
+    fail(failure, subject, &request)
 }
 
-/// Reads the request and carries it out. Even one with a mistake is read first, since it may say where to report that.
-///
-/// Out of line, so that all failures come back by one path: that makes the file smaller by a hundred bytes.
-#[inline(never)]
-fn attempt(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failure> {
-    let read = request.read(sys::is_open);
-    report::handshake(request.report)?;
-    read?;
+fn carry_out(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable) -> Result<(), Failure> {
     match request.action {
-        Action::Start => start(request, stack),
-        Action::Report => slate::print(),
-        Action::Help => slate::print_fact(message::HELP, 0),
-        Action::Version => slate::print_fact(message::VERSION, 0),
+        Action::Start => start(request, stack, table),
+        Action::Report => inherited::print(),
+        Action::Help => message::print_help(),
+        Action::Version => message::print_version(),
     }
 }
 
 /// Makes the slate, by the list of steps in the library, and becomes the program.
-fn start(request: &mut Request, stack: &mut InitialStack) -> Result<(), Failure> {
-    steps::make_slate(request)?;
-    report::ready(request.report)?;
-    Err(stack.with_vectors(request, |arguments, environment| exec::exec(request, arguments, environment)))
+fn start(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable) -> Result<(), Failure> {
+    steps::make_slate(&mut request.slate, table)?;
+    report::ready(request.slate.report)?;
+    Err(stack.with_vectors(request, |arguments, environment| exec::exec(request.program, arguments, environment)))
+}
+
+/// Tells what failed, in a record or a line. Returns the exit status.
+#[inline(never)]
+fn fail(failure: Failure, subject: Option<Text>, request: &Request) -> u8 {
+    let recorded = report::record(request.slate.report, failure);
+    if !recorded {
+        message::tell(failure, subject.unwrap_or_default());
+    }
+    exit_status::of(request.slate.report, failure, recorded)
 }
 
 /// No path leads here in a release build: a test looks for this message in the file.

@@ -11,11 +11,12 @@ use core::ffi::{c_char, c_int};
 ///
 /// # Safety
 ///
-/// `count` bytes must be readable at `source`, writable at `target`, and not overlap.
+/// 1. `count` bytes must be readable at `source`.
+/// 2. `count` bytes must be writable at `target`, and those at `source` must not lie further down among them.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(target: *mut u8, source: *const u8, count: usize) -> *mut u8 {
     for index in 0..count {
-        // SAFETY: index is below count.
+        // SAFETY: index is below count (1, 2).
         unsafe { target.add(index).write_volatile(*source.add(index)) };
     }
     target
@@ -25,11 +26,12 @@ unsafe extern "C" fn memcpy(target: *mut u8, source: *const u8, count: usize) ->
 ///
 /// # Safety
 ///
-/// `count` bytes must be readable at `source` and writable at `target`.
+/// 1. `count` bytes must be readable at `source`.
+/// 2. `count` bytes must be writable at `target`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(target: *mut u8, source: *const u8, count: usize) -> *mut u8 {
     if target.cast_const() <= source {
-        // SAFETY: the caller's. Going up, a byte is read before anything is written over it.
+        // SAFETY: the same bytes (1, 2). Going up, a byte is read before anything is written over it.
         return unsafe { memcpy(target, source, count) };
     }
     for index in (0..count).rev() {
@@ -43,7 +45,7 @@ unsafe extern "C" fn memmove(target: *mut u8, source: *const u8, count: usize) -
 ///
 /// # Safety
 ///
-/// `count` bytes must be writable at `target`.
+/// 1. `count` bytes must be writable at `target`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(target: *mut u8, byte: c_int, count: usize) -> *mut u8 {
     for index in 0..count {
@@ -57,7 +59,7 @@ unsafe extern "C" fn memset(target: *mut u8, byte: c_int, count: usize) -> *mut 
 ///
 /// # Safety
 ///
-/// `count` bytes must be readable at both.
+/// 1. `count` bytes must be readable at both.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
     for index in 0..count {
@@ -74,10 +76,10 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> 
 ///
 /// # Safety
 ///
-/// `count` bytes must be readable at both.
+/// 1. `count` bytes must be readable at both.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
-    // SAFETY: the caller's.
+    // SAFETY: the same bytes (1).
     unsafe { memcmp(left, right, count) }
 }
 
@@ -85,7 +87,7 @@ unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> c_
 ///
 /// # Safety
 ///
-/// `string` must end with a NUL.
+/// 1. `string` must end with a NUL.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn strlen(string: *const c_char) -> usize {
     let mut length = 0;

@@ -18,14 +18,15 @@
 use core::ffi::c_char;
 use core::ptr::{null, swap};
 
-use exec_relay::options::{self, Arguments};
+use exec_relay::options::{Arguments, Name, Other};
 use exec_relay::request::Request;
-use exec_relay::sys::{self, Strings, Text};
+use exec_relay::sys;
+use exec_relay::text::{Strings, Text};
 
 use crate::line::Line;
-use crate::message;
+use crate::texts::Phrase;
 
-/// The two vectors on the initial stack.
+/// The two vectors on the initial stack, and the right to change them.
 pub struct InitialStack {
     arguments: *mut *const c_char,
     environment: *mut *const c_char,
@@ -38,9 +39,10 @@ impl InitialStack {
     ///
     /// # Safety
     ///
-    /// `stack_pointer` must be the stack pointer at the program's entry, and no one else may change what lies above it.
+    /// 1. `stack_pointer` must be the stack pointer at the program's entry.
+    /// 2. Nobody else may change what lies above it.
     pub unsafe fn new(stack_pointer: *mut usize) -> Self {
-        // SAFETY: the picture above is the contract of execve(2), and argc counts the pointers before the first NULL.
+        // SAFETY: the picture above is the contract of execve(2), and argc counts the pointers before the first NULL (1).
         unsafe {
             let arguments = stack_pointer.add(1).cast::<*const c_char>();
             Self { arguments, environment: arguments.add(*stack_pointer + 1), added: 0 }
@@ -48,35 +50,38 @@ impl InitialStack {
     }
 
     /// `argv`. Empty where the launcher gave none, not even a name for the program (Linux before 5.18).
-    pub fn arguments(&self) -> Strings<'static> {
-        // SAFETY: the vector ends with its NULL and stays as long as the process. `with_vectors` changes its slots: first
-        // those that its own reading has left behind, and when that is done all of them; nobody reads on from an older
-        // position after that.
+    pub fn arguments(&self) -> Strings<'_, 'static> {
+        // SAFETY: the vector ends with its NULL (1). Its slots change in `with_vectors` alone, which ends this loan (2).
+        // The strings stay as long as the process (3): nobody writes to them.
         unsafe { Strings::new(self.arguments) }
     }
 
     /// Edits both vectors as the request asks, and calls `exec` with those of the program.
-    pub fn with_vectors<T>(&mut self, request: &Request, exec: impl FnOnce(Strings, Strings) -> T) -> T {
-        let first = request.arguments.index as usize;
-        let mut arguments = Arguments::new(self.arguments());
+    ///
+    /// This is the end of the stack: where `exec` returns, the vectors hold pointers to what is gone.
+    pub fn with_vectors<T>(mut self, request: &Request, exec: impl FnOnce(Strings, Strings) -> T) -> T {
+        // SAFETY: as in `arguments`, but for the slots that change below: those that this reading has left behind (2).
+        let mut arguments = Arguments::new(unsafe { Strings::new(self.arguments) });
         while let Ok(Some(given)) = arguments.take_option() {
-            match given.option {
+            match given.name {
                 // SAFETY: the vector has at least its NULL.
-                options::CLEAR_ENV => unsafe { *self.environment = null() },
-                options::UNSET => self.remove(given.value),
-                options::ENV => self.add(given.value),
+                Name::Other(Other::ClearEnv) => unsafe { *self.environment = null() },
+                Name::Other(Other::Unset) => self.remove(given.value),
+                Name::Other(Other::Env) => self.add(given.value),
                 _ => {}
             }
         }
         let (mut count, mut process) = ([0; _], [0; _]);
         if request.listening > 0 {
-            self.add(variable(message::LISTEN_FDS, request.listening, &mut count));
-            self.add(variable(message::LISTEN_PID, sys::process(), &mut process));
+            self.add(variable(Phrase::ListenFds, request.listening, &mut count));
+            self.add(variable(Phrase::ListenPid, sys::process(), &mut process));
             // What was inherited names the sockets of another launch.
             self.remove(c"LISTEN_FDNAMES".into());
             self.remove(c"LISTEN_PIDFDID".into());
         }
-        // SAFETY: the program's arguments begin at `first`; what is before that is relay's own.
+        let first = request.program.argument as usize;
+        // SAFETY: the program's arguments begin at `first`, no more than argc; what is before that is relay's own, and has
+        // at least as many slots as were added (see the top of this file).
         unsafe {
             if let Some(name) = request.argv0 {
                 *self.arguments.add(first) = name.as_ptr();
@@ -124,12 +129,14 @@ impl InitialStack {
     ///
     /// # Safety
     ///
-    /// `self.added` must be no more than `first`, which must be no more than argc.
+    /// 1. `self.added` must be no more than `first`.
+    /// 2. `first` must be no more than argc.
     unsafe fn insert(&mut self, first: usize) {
         if self.added == 0 {
             return;
         }
-        // SAFETY: the slots up to the NULL after the program's arguments, behind which the environment begins.
+        // SAFETY: all slots are those from the vector's first (1) to the NULL after the program's arguments (2), behind which
+        // the environment begins.
         unsafe {
             let mut end = self.arguments.add(first);
             while !(*end).is_null() {
@@ -148,13 +155,13 @@ impl InitialStack {
 /// The size of one of the variables that name a number, and its NUL.
 const VARIABLE: usize = 24;
 
-/// The text at `place` with its number, in `buffer`. Out of line: the line has room for a path, and its pages would be
-/// touched at every start otherwise.
+/// The phrase with its number, in `buffer`. Out of line: the line has room for a path, and its pages would be touched at
+/// every start otherwise.
 #[inline(never)]
-fn variable(place: usize, number: u32, buffer: &mut [u8; VARIABLE]) -> Text<'_> {
+fn variable(phrase: Phrase, number: u32, buffer: &mut [u8; VARIABLE]) -> Text<'_> {
     let mut line = Line::about(number, Text::default());
-    line.add(place);
-    buffer.iter_mut().zip(line.as_text()).for_each(|(to, byte)| *to = byte);
+    line.add(phrase.text());
+    buffer.iter_mut().zip(line.as_text().bytes()).for_each(|(to, byte)| *to = byte);
     Text::within(buffer)
 }
 
@@ -162,28 +169,28 @@ fn variable(place: usize, number: u32, buffer: &mut [u8; VARIABLE]) -> Text<'_> 
 ///
 /// # Safety
 ///
-/// The variable must be a string.
+/// 1. The variable must be a string.
 unsafe fn is_named(variable: *const c_char, name: Text) -> bool {
-    // SAFETY: the caller's.
-    let mut bytes = unsafe { Text::new(variable) };
-    for byte in name {
+    // SAFETY: it is a string (1), and nobody writes to it during this function.
+    let mut variable = unsafe { Text::new(variable) }.bytes();
+    for byte in name.bytes() {
         if byte == b'=' {
             break;
         }
-        if bytes.next() != Some(byte) {
+        if variable.next() != Some(byte) {
             return false;
         }
     }
-    bytes.first() == b'='
+    variable.next() == Some(b'=')
 }
 
 /// Reverses the slots from `first` to before `end`.
 ///
 /// # Safety
 ///
-/// They must be in one vector.
+/// 1. They must be in one vector, which nobody else reads or changes.
 unsafe fn reverse(mut first: *mut *const c_char, mut end: *mut *const c_char) {
-    // SAFETY: the caller's; the two meet in the middle.
+    // SAFETY: the two stay in the vector (1), since they go towards each other and stop where they meet.
     unsafe {
         while first < end {
             end = end.sub(1);

@@ -1,48 +1,52 @@
-//! What relay says: every text, by its place in one table without pointers.
+//! What relay says, beside what the tables of steps, errnos and options have: every text by its name.
 
-use exec_relay::status::Step;
-use exec_relay::sys::Text;
-use exec_relay::words;
+use exec_relay::enum_of_texts;
 
-use crate::{message, slate};
-
-/// The messages of the steps begin here, in the order of their numbers.
-pub const MESSAGES: usize = 0;
-/// The errnos in words, in the order of [`words::errno_place`].
-pub const ERRNOS: usize = MESSAGES + count(Step::MESSAGES);
-/// [`slate::FACTS`].
-pub const FACTS: usize = ERRNOS + count(words::ERRNOS);
-/// [`message::OTHERS`].
-pub const OTHERS: usize = FACTS + count(slate::FACTS);
-
-/// All of them, each ended by a NUL.
-const TABLES: [&str; 4] = [Step::MESSAGES, words::ERRNOS, slate::FACTS, message::OTHERS];
-
-/// The tables, one after the other.
-static TEXTS: [u8; TABLES[0].len() + TABLES[1].len() + TABLES[2].len() + TABLES[3].len()] = {
-    let mut texts = [0; _];
-    let (mut table, mut from, mut to) = (0, 0, 0);
-    while table < TABLES.len() {
-        while from < TABLES[table].len() {
-            texts[to] = TABLES[table].as_bytes()[from];
-            (from, to) = (from + 1, to + 1);
-        }
-        (table, from) = (table + 1, 0);
+enum_of_texts! {
+    /// A text, in which `#` stands for a number and `@` for what somebody else has written; see [`crate::line`].
+    pub enum Phrase {
+        /// Before every message.
+        Prefix = "relay: ",
+        /// Between a message and the errno in words.
+        Reason = ": ",
+        /// The same for an errno that relay has no words for.
+        UnknownReason = ": errno ",
+        /// What sd_listen_fds(3) reads.
+        ListenFds = "LISTEN_FDS=#",
+        ListenPid = "LISTEN_PID=#",
+        /// Where a link tells what a descriptor is.
+        DescriptorPath = "/proc/self/fd/#",
+        /// The facts of `--report`.
+        DescriptorOpen = "descriptor #: open",
+        DescriptorCloseOnExec = "descriptor #: close-on-exec",
+        Ignored = "ignored:",
+        Blocked = "blocked:",
+        Pending = "pending:",
+        NofileSoft = "nofile soft: #",
+        NofileHard = "nofile hard: #",
+        Process = "process: #",
+        Parent = "parent: #",
+        Group = "group: #",
+        Session = "session: #",
     }
-    texts
-};
-
-/// The text at `place`; nothing beyond the last one.
-pub fn at(place: usize) -> Text<'static> {
-    words::text_at(&TEXTS, place)
 }
 
-/// How many texts there are in `texts`.
-const fn count(texts: &str) -> usize {
-    let (mut count, mut index) = (0, 0);
-    while index < texts.len() {
-        count += (texts.as_bytes()[index] == 0) as usize;
-        index += 1;
-    }
-    count
-}
+/// What `--version` prints.
+pub const VERSION: &str = concat!("relay ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// What `--help` prints before the options. Each option has its line in its own table.
+pub const HELP_BEGIN: &str = "\
+relay [OPTION...] [--] /program [ARG...]
+relay STATUS_FD PULSE_FD /program [ARG...]
+relay --help | --version | --report
+
+Becomes the program on a clean slate: no descriptors but 0, 1, 2 and those asked
+for, default signals, none blocked, no timers. Options, --x VALUE or --x=VALUE:
+
+";
+
+/// What it prints after them.
+pub const HELP_END: &str = "
+--report prints the slate that relay was started on. Exit status: 125 relay
+failed, 126 cannot run, 127 no program or STATUS_FD, 1 see STATUS_FD.
+";

@@ -3,8 +3,9 @@
 use linux_raw_sys::errno::{EAGAIN, EINTR, EIO};
 use linux_raw_sys::general::POLLOUT;
 
+use crate::errno::Errno;
 use crate::status::{Failure, Record, Report, Step, attendant_record};
-use crate::sys::{self, Descriptor, Errno};
+use crate::sys::{self, Descriptor};
 
 /// Proves to the attendant that its pipe works. It reads the descriptor's number first on standard output, which says
 /// that this is the right descriptor, then on the descriptor itself.
@@ -17,7 +18,7 @@ pub fn handshake(report: Report) -> Result<(), Failure> {
 /// Tells the launcher that the program is about to be started.
 pub fn ready(report: Report) -> Result<(), Failure> {
     let Report::Records(status) = report else { return Ok(()) };
-    tell(status, Record::READY.words().as_flattened())
+    tell(status, Record::READY.encode().as_flattened())
 }
 
 /// Writes the record of `failure`. Whether there is a place for records and it took this one.
@@ -26,17 +27,17 @@ pub fn record(report: Report, failure: Failure) -> bool {
         Report::Stderr => false,
         // A handshake that failed is not told: the launcher does not know yet what it reads.
         Report::Attendant(status) => {
-            failure.step() != Step::WRITE && write_whole(status, &attendant_record(failure)).is_ok()
+            failure.step() != Step::Write && write_whole(status, attendant_record(failure).as_flattened()).is_ok()
         }
         // Where records cannot be written there is no use in one more.
-        Report::Records(status) if failure.step() == Step::WRITE && failure.detail == status as u32 => false,
-        Report::Records(status) => write_whole(status, Record::of(failure).words().as_flattened()).is_ok(),
+        Report::Records(status) if failure.step() == Step::Write && failure.detail == status as u32 => false,
+        Report::Records(status) => write_whole(status, Record::of(failure).encode().as_flattened()).is_ok(),
     }
 }
 
-/// Writes all of `bytes` to `descriptor`; the step is [`Step::WRITE`] where that fails.
+/// Writes all of `bytes` to `descriptor`; the step is [`Step::Write`] where that fails.
 pub fn tell(descriptor: Descriptor, bytes: &[u8]) -> Result<(), Failure> {
-    write_whole(descriptor, bytes).map_err(|errno| Failure::new(Step::WRITE, errno, descriptor as u32))
+    write_whole(descriptor, bytes).map_err(|errno| Failure::new(Step::Write, errno, descriptor as u32))
 }
 
 /// Writes all of `bytes`, however many calls that takes and whether or not the descriptor blocks.

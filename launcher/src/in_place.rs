@@ -30,21 +30,22 @@
 //! clone3's flags, so many answer ENOSYS or EPERM to it.
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{self, ExitStatus};
+use std::process::ExitStatus;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use exec_relay::request::Request;
+use exec_relay::errno;
 use exec_relay::signal::SignalSet;
-use exec_relay::status::Failure;
-use exec_relay::steps::{self, descriptors, exec};
-use exec_relay::sys::{self, Descriptor, Strings};
-use exec_relay::words::each_digit;
+use exec_relay::slate::{self, Slate};
+use exec_relay::status::{Failure, Report};
+use exec_relay::steps::{self, exec};
+use exec_relay::sys::{self, Descriptor, DescriptorTable};
+use exec_relay::text::{Strings, each_digit};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -60,29 +61,18 @@ pub fn launch(prepared: &Prepared) -> Result<Process, Error> {
     let listen_pid = (!launch.listening.is_empty()).then_some(&pid);
     let arguments = Vector::new(&prepared.arguments, None);
     let environment = Vector::new(&prepared.environment, listen_pid);
-    let score = launch.oom_score.map(|score| CString::new(score.to_string()).unwrap_or_default());
-    let mut request = Request::new(arguments.strings());
-    request.program = &launch.program;
-    request.timers = false;
-    request.session = launch.session;
-    request.no_new_privileges = launch.no_new_privileges;
-    request.ignored = launch.ignored;
-    request.keep_ignored = launch.keep_ignored;
-    request.blocked = launch.blocked;
-    request.listening = launch.listening.len() as u32;
-    request.umask = launch.umask;
-    request.terminal = launch.terminal;
-    request.die_with = launch.die_with_parent.then(process::id);
-    request.directory = launch.directory.as_deref();
-    request.oom_score = score.as_deref();
-    request.descriptors = prepared.plan.clone();
-    if let Some((soft, hard)) = launch.nofile {
-        (request.soft_limit, request.hard_limit) = (Some(soft), Some(hard));
-    }
+    let slate = Slate {
+        settings: prepared.settings,
+        report: Report::Stderr,
+        may_have_timers: false,
+        directory: launch.directory.as_deref().map(|path| slate::Path { path, argument: 0 }),
+        descriptors: prepared.plan.clone(),
+    };
     let kept: Vec<_> =
         prepared.wanted.iter().filter(|(target, source)| target == source).map(|&(target, _)| target).collect();
     let mut shared = Shared {
-        request,
+        slate,
+        program: slate::Path { path: &launch.program, argument: 0 },
         kept: &kept,
         arguments: arguments.strings(),
         environment: environment.strings(),
@@ -124,11 +114,12 @@ const READY: u32 = 1;
 
 /// What host and child share beyond what neither changes. The child alone touches it until this thread goes on.
 struct Shared<'a> {
-    request: Request<'a>,
+    slate: Slate<'a>,
+    program: slate::Path<'a>,
     /// Those that the program has under the number they have here, where they are close-on-exec.
     kept: &'a [Descriptor],
-    arguments: Strings<'a>,
-    environment: Strings<'a>,
+    arguments: Strings<'a, 'a>,
+    environment: Strings<'a, 'a>,
     /// Where the variable LISTEN_PID is to be written, which nobody can know before there is a child.
     listen_pid: Option<&'a [Cell<u8>; VARIABLE]>,
     state: AtomicU32,
@@ -142,15 +133,17 @@ const VARIABLE: usize = 24;
 extern "C" fn child(shared: *mut c_void) -> c_int {
     // SAFETY: `start` passes a Shared, which outlives the child's use of this memory, and nobody else touches it.
     let shared = unsafe { &mut *shared.cast::<Shared>() };
-    shared.failure = become_program(shared).err();
+    // SAFETY: the process has this one thread, and no code of the host's runs in it, since all signals are blocked (1). Its
+    // table is a copy of the host's, because it was made without CLONE_FILES (2).
+    let table = unsafe { DescriptorTable::seize() };
+    shared.failure = become_program(shared, table).err();
     sys::exit(127)
 }
 
 /// The steps that relay takes. Never returns Ok: the program does not come back.
-fn become_program(shared: &mut Shared) -> Result<(), Failure> {
-    let request = &mut shared.request;
-    descriptors::keep_at_exec(shared.kept)?;
-    steps::make_slate(request)?;
+fn become_program(shared: &mut Shared, mut table: DescriptorTable) -> Result<(), Failure> {
+    steps::unmark(shared.kept, &mut table)?;
+    steps::make_slate(&mut shared.slate, &mut table)?;
     if let Some(variable) = shared.listen_pid {
         let mut cells = variable.iter();
         let mut add = |byte| _ = cells.next().map(|cell| cell.set(byte));
@@ -158,7 +151,7 @@ fn become_program(shared: &mut Shared) -> Result<(), Failure> {
         each_digit(sys::process(), &mut add);
     }
     shared.state.store(READY, Ordering::Release);
-    Err(exec::exec(request, shared.arguments, shared.environment))
+    Err(exec::exec(shared.program, shared.arguments, shared.environment))
 }
 
 /// Makes the child and waits until it has let go of this memory. Its number and its pidfd, where the kernel gives one.
@@ -202,7 +195,7 @@ struct Blocked {
 
 impl Blocked {
     fn new() -> io::Result<Self> {
-        let failed = |errno: sys::Errno| io::Error::from_raw_os_error(errno.number().get() as i32);
+        let failed = |errno: errno::Errno| io::Error::from_raw_os_error(errno.number() as i32);
         let before = sys::blocked().map_err(failed)?;
         sys::set_blocked(SignalSet::FULL).map_err(failed)?;
         Ok(Self { before, _thread: PhantomData })
@@ -277,7 +270,7 @@ impl<'a> Vector<'a> {
         Self { pointers, strings: PhantomData }
     }
 
-    fn strings(&self) -> Strings<'_> {
+    fn strings(&self) -> Strings<'_, '_> {
         // SAFETY: pointers to strings that are borrowed, and the NULL. The one that is written later is all NUL until
         // then, and never longer than what it lies in.
         unsafe { Strings::new(self.pointers.as_ptr()) }

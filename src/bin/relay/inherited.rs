@@ -1,0 +1,92 @@
+//! `--report`: the slate that relay itself was started on, a fact a line.
+
+use core::mem::MaybeUninit;
+
+use exec_relay::signal::{self, SignalSet};
+use exec_relay::status::{Failure, Step};
+use exec_relay::sweep;
+use exec_relay::sys::{self, Descriptor};
+use exec_relay::text::Text;
+use linux_raw_sys::errno::EBADF;
+use linux_raw_sys::general::rlimit64;
+
+use crate::line::Line;
+use crate::texts::Phrase;
+
+/// Prints it, or fails where a part of it cannot be found out: nothing is left out as if it were not there.
+#[inline(never)]
+pub fn print() -> Result<(), Failure> {
+    let failed = |errno| Failure::new(Step::Slate, errno, 0);
+    let mut printed = Ok(());
+    let mut visit = |descriptor| match sys::descriptor_flags(descriptor) {
+        Ok(flags) => {
+            printed = printed.and_then(|()| print_descriptor(descriptor, flags));
+            Ok(())
+        }
+        Err(errno) if errno.is(EBADF) => Ok(()),
+        Err(errno) => Err(errno),
+    };
+    let visited = match sweep::end_of_numbers() {
+        Ok(end) => (0..end).try_for_each(visit),
+        // Only /proc can tell then.
+        Err(_) => sweep::try_for_each_listed(&mut visit),
+    };
+    visited.map_err(failed)?;
+    printed?;
+
+    let mut ignored = SignalSet::default();
+    for signal in signal::ALL {
+        if sys::is_ignored(signal).map_err(failed)? {
+            ignored.add(signal);
+        }
+    }
+    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    sys::descriptor_limit(&mut limit).map_err(failed)?;
+    print_signals(Phrase::Ignored, ignored)?;
+    print_signals(Phrase::Blocked, sys::blocked().map_err(failed)?)?;
+    print_signals(Phrase::Pending, sys::pending().map_err(failed)?)?;
+    print_number(Phrase::NofileSoft, limit.rlim_cur as u32)?;
+    print_number(Phrase::NofileHard, limit.rlim_max as u32)?;
+    print_number(Phrase::Process, sys::process())?;
+    print_number(Phrase::Parent, sys::parent())?;
+    print_number(Phrase::Group, sys::process_group())?;
+    print_number(Phrase::Session, sys::session())
+}
+
+#[inline(never)]
+fn print_number(fact: Phrase, number: u32) -> Result<(), Failure> {
+    let mut line = Line::about(number, Text::default());
+    line.add(fact.text());
+    line.tell(1)
+}
+
+#[inline(never)]
+fn print_signals(fact: Phrase, signals: SignalSet) -> Result<(), Failure> {
+    let mut line = Line::about(0, Text::default());
+    line.add(fact.text());
+    for signal in signals.signals() {
+        line.add_byte(b' ');
+        let name = signal::name(signal);
+        if name.first() == 0 {
+            line.add_number(signal);
+        }
+        line.add_foreign(name);
+    }
+    line.tell(1)
+}
+
+/// Says what it is too, where /proc is there.
+fn print_descriptor(descriptor: Descriptor, flags: u32) -> Result<(), Failure> {
+    let mut path = Line::about(descriptor as u32, Text::default());
+    path.add(Phrase::DescriptorPath.text());
+    let mut buffer = [MaybeUninit::uninit(); _];
+    let target = sys::read_link(path.as_text(), &mut buffer);
+
+    let mut line = Line::about(descriptor as u32, Text::default());
+    line.add(if flags == 0 { Phrase::DescriptorOpen } else { Phrase::DescriptorCloseOnExec }.text());
+    if target.first() != 0 {
+        line.add_byte(b' ');
+    }
+    line.add_foreign(target);
+    line.tell(1)
+}

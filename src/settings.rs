@@ -1,0 +1,84 @@
+//! The settings: what a program is to find, as far as it is plain data. Each is described once, by its row here.
+//!
+//! From a row come the field, the option's name and help, its reading from text for relay and for
+//! the launcher's `option`, and its writing as text for the launcher's vehicle Relay. What a step does with it, is a file
+//! in [`crate::steps`]; `make_slate` there does not compile as long as a setting is passed to no step.
+
+use core::fmt;
+
+use crate::enum_of_texts;
+use crate::signal::{SignalSet, SomeOrAll};
+use crate::value::{Arity, Kind, Limits, Mistake, Number, Octal, Parent, Value};
+
+/// A row: the option as [`Setting`] has it and as a user types it, the field with its kind, the lines of `--help`.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $option:ident $name:literal $field:ident: $kind:ty, $help:literal;)*) => {
+        enum_of_texts! {
+            /// An option that is a setting.
+            pub enum Setting { $(#[doc = concat!("`--", $name, "`")] $option = $name,)* }
+        }
+
+        /// What a program is to find, as far as it is plain data. Nothing, by default: all is left as it is.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Settings {
+            $($(#[$doc])* pub $field: $kind,)*
+        }
+
+        impl Settings {
+            /// The lines of `--help` for them.
+            pub const HELP: &str = concat!($($help),*);
+
+            /// Takes the value of an option.
+            pub fn read(&mut self, setting: Setting, value: &mut Value) -> Result<(), Mistake> {
+                match setting {
+                    $(Setting::$option => self.$field.read(value),)*
+                }
+            }
+
+            /// The inverse: hands the arguments that make these settings out of the default ones to `add`, each
+            /// `--option` or `--option=value`.
+            pub fn write(&self, add: &mut dyn FnMut(fmt::Arguments)) {
+                $(self.$field.write(concat!("--", $name), add);)*
+            }
+
+            /// Any settings; see [`Kind::any`].
+            pub fn any(next: &mut dyn FnMut() -> u32) -> Self {
+                Self { $($field: Kind::any(next),)* }
+            }
+        }
+
+        impl Setting {
+            /// Whether it has a value.
+            pub const fn arity(self) -> Arity {
+                match self {
+                    $(Self::$option => <$kind as Kind>::ARITY,)*
+                }
+            }
+
+            pub(crate) const NAMES: &str = Self::TEXTS;
+        }
+    };
+}
+
+settings! {
+    /// The signals that the program starts with ignored.
+    Ignore "ignore" ignored: SignalSet, "--ignore, --block SIGNALS  TERM,SIGINT,2,RTMIN+1\n";
+    /// The signals that the program starts with blocked.
+    Block "block" blocked: SignalSet, "";
+    /// The signals that are left ignored where they are.
+    KeepIgnored "keep-ignored" keep_ignored: SomeOrAll, "--keep-ignored SIGNALS     or all: leave ignored\n";
+    /// The limit of descriptors, RLIMIT_NOFILE.
+    Nofile "nofile" nofile: Option<Limits>, "--nofile SOFT[:HARD]       numbers, or hard\n";
+    /// The mask of the permissions of new files.
+    Umask "umask" umask: Option<Octal<0o777>>, "--umask OCTAL  ";
+    /// Whether to begin a session.
+    Setsid "setsid" session: bool, "--setsid  ";
+    /// The controlling terminal of a session that is begun for it, by the number that its descriptor has in the program.
+    Ctty "ctty" terminal: Option<Number<0, { i32::MAX }>>, "--ctty FD  ";
+    /// The parent to die with.
+    DieWithParent "die-with-parent" die_with_parent: Option<Parent>, "--die-with-parent[=PID]\n";
+    /// Whether execve is to grant no privileges any more.
+    NoNewPrivs "no-new-privs" no_new_privileges: bool, "--no-new-privs  ";
+    /// The out-of-memory score.
+    OomScoreAdj "oom-score-adj" oom_score: Option<Number<-1000, 1000>>, "--oom-score-adj N\n";
+}

@@ -1,0 +1,33 @@
+//! What the steps make, each a part of it.
+
+use core::ffi::CStr;
+
+use crate::fd_plan::FdPlan;
+use crate::settings::Settings;
+use crate::status::Report;
+
+/// The slate that a program is to start on, and where to tell how far that got.
+#[derive(Clone)]
+pub struct Slate<'a> {
+    /// The settings that were asked for.
+    pub settings: Settings,
+    /// Where to report. The step of renaming moves the descriptor out of the program's way.
+    pub report: Report,
+    /// Whether this process may have interval timers that somebody else armed. A child has none before its first exec:
+    /// it inherits none (setitimer(2)).
+    pub may_have_timers: bool,
+    /// The current directory.
+    pub directory: Option<Path<'a>>,
+    /// Which descriptor the program has from where. Last because it is large: the fields before it get short offsets,
+    /// and so shorter code.
+    pub descriptors: FdPlan,
+}
+
+/// A path that a failure may concern.
+#[derive(Clone, Copy)]
+pub struct Path<'a> {
+    /// The path itself.
+    pub path: &'a CStr,
+    /// The index of the argument that names it; 0 where none does.
+    pub argument: u32,
+}

@@ -1,0 +1,32 @@
+//! The out-of-memory score.
+
+use linux_raw_sys::errno::{EIO, ENODEV};
+use linux_raw_sys::general::{O_NOFOLLOW, O_NONBLOCK, O_WRONLY, PROC_SUPER_MAGIC};
+
+use crate::errno::Errno;
+use crate::status::{Failure, Step};
+use crate::sys;
+use crate::text::each_digit;
+use crate::value::Number;
+
+/// Writes it to /proc/self/oom_score_adj.
+pub fn write(score: Option<Number<-1000, 1000>>) -> Result<(), Failure> {
+    let Some(score) = score else { return Ok(()) };
+    write_number(score.get()).map_err(|errno| Failure::new(Step::OomScore, errno, 0))
+}
+
+fn write_number(score: i32) -> Result<(), Errno> {
+    let mut digits = heapless::Vec::<u8, 5>::new();
+    if score < 0 {
+        let _ = digits.push(b'-');
+    }
+    each_digit(score.unsigned_abs(), &mut |digit| _ = digits.push(digit));
+    // Not what a false /proc has in its place: a link to another file, or a pipe that nobody reads.
+    let file = sys::open(c"/proc/self/oom_score_adj", O_WRONLY | O_NOFOLLOW | O_NONBLOCK)?;
+    if !sys::lies_on(&file, PROC_SUPER_MAGIC) {
+        return Err(Errno::new(ENODEV));
+    }
+    // The kernel takes each write for a number of its own, so what a short one has left out cannot follow.
+    let written = sys::write(file.descriptor(), &digits)?;
+    if written == digits.len() { Ok(()) } else { Err(Errno::new(EIO)) }
+}

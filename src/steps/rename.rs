@@ -1,0 +1,48 @@
+//! The numbers that descriptors have in the program.
+
+use linux_raw_sys::errno::{EBADF, EMFILE};
+
+use crate::errno::Errno;
+use crate::fd_plan::{FdPlan, Move};
+use crate::slate::Slate;
+use crate::status::{Failure, Report, Step};
+use crate::sys::{Descriptor, DescriptorTable};
+
+/// Gives every descriptor its number in the program. A status descriptor that is in the way gets another number.
+pub fn give_numbers(slate: &mut Slate, table: &mut DescriptorTable) -> Result<(), Failure> {
+    let plan = &mut slate.descriptors;
+    if let Report::Records(status) = &mut slate.report
+        && plan.is_target(*status)
+    {
+        *status = set_aside(plan, *status, table).map_err(|errno| Failure::new(Step::Rename, errno, *status as u32))?;
+    }
+    while let Some(next) = plan.next_move() {
+        let (concerned, moved) = match next {
+            Move::Copy { target, source } => (target, copy_to(source, target, table).map(|()| plan.copied(target))),
+            Move::SetAside(source) => {
+                (source, set_aside(plan, source, table).map(|aside| plan.set_aside(source, aside)))
+            }
+        };
+        moved.map_err(|errno| Failure::new(Step::Rename, errno, concerned as u32))?;
+    }
+    Ok(())
+}
+
+/// Makes `target` a copy of `source`, which is open: where the kernel says EBADF, it means that the target is above the
+/// limit (dup(2)), which is EMFILE elsewhere.
+fn copy_to(source: Descriptor, target: Descriptor, table: &mut DescriptorTable) -> Result<(), Errno> {
+    table.copy_to(source, target).map_err(|errno| if errno.is(EBADF) { Errno::new(EMFILE) } else { errno })
+}
+
+/// Copies `descriptor` to a number that is not asked for.
+fn set_aside(plan: &FdPlan, descriptor: Descriptor, table: &mut DescriptorTable) -> Result<Descriptor, Errno> {
+    let mut least = 3;
+    loop {
+        let aside = table.copy_above(descriptor, least)?;
+        if !plan.is_target(aside) {
+            return Ok(aside);
+        }
+        table.close(aside)?;
+        least = aside + 1;
+    }
+}
