@@ -14,11 +14,11 @@ pub struct ExecRelayChild(pub(crate) Child);
 ///
 /// # Safety
 ///
-/// `child` must be NULL or a child that has not been freed.
+/// 1. `child` must be NULL or a child that has not been freed, and that nobody uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_free(child: *mut ExecRelayChild) {
     if !child.is_null() {
-        // SAFETY: it was made by exec_relay_launch_start, and the caller gives it back.
+        // SAFETY: it was made by exec_relay_launch_start, and is freed once (1).
         drop(unsafe { Box::from_raw(child) });
     }
 }
@@ -27,10 +27,10 @@ pub unsafe extern "C" fn exec_relay_child_free(child: *mut ExecRelayChild) {
 ///
 /// # Safety
 ///
-/// `child` must be a child.
+/// 1. `child` must be a child that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_id(child: *const ExecRelayChild) -> i32 {
-    // SAFETY: the caller's.
+    // SAFETY: the child is this thread's (1).
     unsafe { &*child }.0.id() as i32
 }
 
@@ -38,10 +38,10 @@ pub unsafe extern "C" fn exec_relay_child_id(child: *const ExecRelayChild) -> i3
 ///
 /// # Safety
 ///
-/// `child` must be a child.
+/// 1. `child` must be a child that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_pidfd(child: *const ExecRelayChild) -> i32 {
-    // SAFETY: the caller's.
+    // SAFETY: the child is this thread's (1).
     unsafe { &*child }.0.pidfd().as_raw_fd()
 }
 
@@ -49,10 +49,10 @@ pub unsafe extern "C" fn exec_relay_child_pidfd(child: *const ExecRelayChild) ->
 ///
 /// # Safety
 ///
-/// `child` must be a child.
+/// 1. `child` must be a child that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_take_pulse(child: *mut ExecRelayChild) -> i32 {
-    // SAFETY: the caller's.
+    // SAFETY: the child is this thread's (1).
     unsafe { &mut *child }.0.take_pulse().map_or(-1, IntoRawFd::into_raw_fd)
 }
 
@@ -61,10 +61,10 @@ pub unsafe extern "C" fn exec_relay_child_take_pulse(child: *mut ExecRelayChild)
 ///
 /// # Safety
 ///
-/// `child` must be a child.
+/// 1. `child` must be a child that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_take_pipe(child: *mut ExecRelayChild, target: i32) -> i32 {
-    // SAFETY: the caller's.
+    // SAFETY: the child is this thread's (1).
     let child = unsafe { &mut (*child).0 };
     let pipe = match target {
         0 => child.stdin.take().map(OwnedFd::from),
@@ -80,10 +80,11 @@ pub unsafe extern "C" fn exec_relay_child_take_pipe(child: *mut ExecRelayChild, 
 ///
 /// # Safety
 ///
-/// `child` must be a child, `status` a pointer to write to or NULL.
+/// 1. `child` must be a child that has not been freed, and that no other thread uses meanwhile.
+/// 2. `status` must be a pointer to write to, or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_wait(child: *mut ExecRelayChild, milliseconds: i64, status: *mut i32) -> i32 {
-    // SAFETY: the caller's.
+    // SAFETY: the child is this thread's (1).
     let child = unsafe { &mut (*child).0 };
     let ended = match u64::try_from(milliseconds) {
         Ok(milliseconds) => child.wait_timeout(Duration::from_millis(milliseconds)),
@@ -92,7 +93,7 @@ pub unsafe extern "C" fn exec_relay_child_wait(child: *mut ExecRelayChild, milli
     match ended {
         Ok(Some(ended)) => {
             if !status.is_null() {
-                // SAFETY: the caller's.
+                // SAFETY: it can be written to (2).
                 unsafe { *status = ended.into_raw() };
             }
             1
@@ -106,10 +107,10 @@ pub unsafe extern "C" fn exec_relay_child_wait(child: *mut ExecRelayChild, milli
 ///
 /// # Safety
 ///
-/// `child` must be a child.
+/// 1. `child` must be a child that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_signal(child: *const ExecRelayChild, signal: i32) -> i32 {
-    // SAFETY: the caller's.
+    // SAFETY: the child is this thread's (1).
     outcome(unsafe { &*child }.0.signal(signal))
 }
 

@@ -32,9 +32,9 @@ impl ExecRelayLaunch {
 
     /// # Safety
     ///
-    /// See [`lent`].
+    /// 1. Where it is open, the descriptor must stay so for as long as this launch is used.
     unsafe fn lent(&mut self, descriptor: i32) -> Option<BorrowedFd<'static>> {
-        // SAFETY: the caller's.
+        // SAFETY: what is returned is used by this launch alone (1).
         let lent = unsafe { lent(descriptor) };
         if lent.is_none() {
             self.mistake(format!("descriptor {descriptor} is not open"));
@@ -73,13 +73,13 @@ pub enum ExecRelayVehicle {
 ///
 /// # Safety
 ///
-/// It must stay open for as long as what is returned is used; see the header.
+/// 1. Where it is open, it must stay so for as long as what is returned is used.
 pub(crate) unsafe fn lent(descriptor: i32) -> Option<BorrowedFd<'static>> {
     // SAFETY: touches no memory.
     if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
         return None;
     }
-    // SAFETY: it is open, so not -1; the caller's.
+    // SAFETY: it is open, so not -1, and stays so (1).
     Some(unsafe { BorrowedFd::borrow_raw(descriptor) })
 }
 
@@ -87,10 +87,10 @@ pub(crate) unsafe fn lent(descriptor: i32) -> Option<BorrowedFd<'static>> {
 ///
 /// # Safety
 ///
-/// `program` must be a string.
+/// 1. `program` must end with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_new(program: *const c_char) -> *mut ExecRelayLaunch {
-    // SAFETY: the caller's.
+    // SAFETY: it ends with a NUL, and is copied here (1).
     let request = Launch::new(unsafe { text(program) });
     Box::into_raw(Box::new(ExecRelayLaunch { request, mistake: None }))
 }
@@ -99,26 +99,46 @@ pub unsafe extern "C" fn exec_relay_launch_new(program: *const c_char) -> *mut E
 ///
 /// # Safety
 ///
-/// `launch` must be NULL or a launch that has not been freed.
+/// 1. `launch` must be NULL or a launch that has not been freed, and that nobody uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_free(launch: *mut ExecRelayLaunch) {
     if !launch.is_null() {
-        // SAFETY: it was made by exec_relay_launch_new, and the caller gives it back.
+        // SAFETY: it was made by exec_relay_launch_new, and is freed once (1).
         drop(unsafe { Box::from_raw(launch) });
     }
 }
 
-// One function for each setting. A mistake in a value is told by exec_relay_launch_start. They are written out because
-// cbindgen does not look into macros.
+// What is plain data is an option of relay, and passed as text. These functions remain: for strings that a host computes,
+// which it need not glue to an option's name; for descriptors of the host's; and for what relay has no option for.
+
+/// Any option of relay as text, "--name=value" or "--name": "--umask=027", "--setsid", "--nofile=1024:hard",
+/// "--ignore=PIPE,HUP", "--keep=5,7-9", "--unset=NAME", "--clear-env". What it means is in relay's README and manual.
+///
+/// Not those that say where relay reports or that print something; and not "--fd", "--pulse" and "--listen-fds", for which
+/// there are functions.
+///
+/// # Safety
+///
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. Each string must end with a NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_launch_option(launch: *mut ExecRelayLaunch, option: *const c_char) {
+    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
+    unsafe {
+        let launch = &mut *launch;
+        launch.request.option(text(option));
+    }
+}
 
 /// Adds an argument.
 ///
 /// # Safety
 ///
-/// `launch` must be a launch, strings must be strings.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. Each string must end with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_arg(launch: *mut ExecRelayLaunch, argument: *const c_char) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
     unsafe {
         let launch = &mut *launch;
         launch.request.arg(text(argument));
@@ -129,10 +149,11 @@ pub unsafe extern "C" fn exec_relay_launch_arg(launch: *mut ExecRelayLaunch, arg
 ///
 /// # Safety
 ///
-/// `launch` must be a launch, strings must be strings.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. Each string must end with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_argv0(launch: *mut ExecRelayLaunch, name: *const c_char) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
     unsafe {
         let launch = &mut *launch;
         launch.request.argv0(text(name));
@@ -143,45 +164,18 @@ pub unsafe extern "C" fn exec_relay_launch_argv0(launch: *mut ExecRelayLaunch, n
 ///
 /// # Safety
 ///
-/// `launch` must be a launch, strings must be strings.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. Each string must end with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_env(
     launch: *mut ExecRelayLaunch,
     name: *const c_char,
     value: *const c_char,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
     unsafe {
         let launch = &mut *launch;
         launch.request.env(text(name), text(value));
-    }
-}
-
-/// Removes an environment variable.
-///
-/// # Safety
-///
-/// `launch` must be a launch, strings must be strings.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_env_remove(launch: *mut ExecRelayLaunch, name: *const c_char) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.env_remove(text(name));
-    }
-}
-
-/// Passes on no environment variable but those that are set from now on.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_env_clear(launch: *mut ExecRelayLaunch) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.env_clear();
     }
 }
 
@@ -189,10 +183,11 @@ pub unsafe extern "C" fn exec_relay_launch_env_clear(launch: *mut ExecRelayLaunc
 ///
 /// # Safety
 ///
-/// `launch` must be a launch, strings must be strings.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. Each string must end with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_current_dir(launch: *mut ExecRelayLaunch, directory: *const c_char) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
     unsafe {
         let launch = &mut *launch;
         launch.request.current_dir(text(directory));
@@ -203,10 +198,10 @@ pub unsafe extern "C" fn exec_relay_launch_current_dir(launch: *mut ExecRelayLau
 ///
 /// # Safety
 ///
-/// `launch` must be a launch.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, target: i32, stdio: i32) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1).
     unsafe {
         let launch = &mut *launch;
         // C passes any number.
@@ -230,10 +225,11 @@ pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, t
 ///
 /// # Safety
 ///
-/// `launch` must be a launch, and the descriptor must stay open until it is started.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. The descriptor must stay open until it is started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, target: i32, source: i32) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
     unsafe {
         let launch = &mut *launch;
         if let Some(source) = launch.lent(source) {
@@ -242,28 +238,15 @@ pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, targ
     }
 }
 
-/// Leaves a descriptor open as it is, where it is open.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_keep(launch: *mut ExecRelayLaunch, descriptor: i32) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.keep(descriptor);
-    }
-}
-
 /// Adds a listening socket; see sd_listen_fds(3).
 ///
 /// # Safety
 ///
-/// `launch` must be a launch, and the descriptor must stay open until it is started.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. The descriptor must stay open until it is started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_listen_fd(launch: *mut ExecRelayLaunch, socket: i32) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
     unsafe {
         let launch = &mut *launch;
         if let Some(socket) = launch.lent(socket) {
@@ -276,181 +259,27 @@ pub unsafe extern "C" fn exec_relay_launch_listen_fd(launch: *mut ExecRelayLaunc
 ///
 /// # Safety
 ///
-/// `launch` must be a launch.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_pulse(launch: *mut ExecRelayLaunch) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1).
     unsafe {
         let launch = &mut *launch;
         launch.request.pulse();
     }
 }
 
-/// RLIMIT_NOFILE, by default 1024 and the hard limit as it is, which UINT32_MAX stands for in both.
+/// Leaves RLIMIT_NOFILE as it is here. The default is a soft limit of 1024, the most that select(2) can handle.
 ///
 /// # Safety
 ///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_nofile(launch: *mut ExecRelayLaunch, soft: u32, hard: u32) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.nofile(soft, Some(hard));
-    }
-}
-
-/// Leaves RLIMIT_NOFILE as it is here.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_keep_nofile(launch: *mut ExecRelayLaunch) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1).
     unsafe {
         let launch = &mut *launch;
         launch.request.keep_nofile();
-    }
-}
-
-/// The mask of the permissions of new files.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_umask(launch: *mut ExecRelayLaunch, mask: u32) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.umask(mask);
-    }
-}
-
-/// Begins a session.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_session(launch: *mut ExecRelayLaunch) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.session();
-    }
-}
-
-/// Begins a session whose controlling terminal is the program's descriptor with this number.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_ctty(launch: *mut ExecRelayLaunch, terminal: i32) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.ctty(terminal);
-    }
-}
-
-/// Starts the program with this signal ignored.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_ignore(launch: *mut ExecRelayLaunch, signal: i32) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.ignore([signal]);
-    }
-}
-
-/// Starts the program with this signal blocked.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_block(launch: *mut ExecRelayLaunch, signal: i32) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.block([signal]);
-    }
-}
-
-/// Leaves this signal ignored, where it is ignored here.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_keep_ignored(launch: *mut ExecRelayLaunch, signal: i32) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.keep_ignored([signal]);
-    }
-}
-
-/// Leaves all signals ignored that are ignored here.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_keep_all_ignored(launch: *mut ExecRelayLaunch) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.keep_all_ignored();
-    }
-}
-
-/// Has the program killed when the thread that launches it ends.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_die_with_parent(launch: *mut ExecRelayLaunch) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.die_with_parent();
-    }
-}
-
-/// Has execve(2) grant no privileges any more.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_no_new_privs(launch: *mut ExecRelayLaunch) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.no_new_privs();
-    }
-}
-
-/// The out-of-memory score, -1000 to 1000.
-///
-/// # Safety
-///
-/// `launch` must be a launch.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_oom_score_adj(launch: *mut ExecRelayLaunch, score: i32) {
-    // SAFETY: the caller's.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.oom_score_adj(score);
     }
 }
 
@@ -458,10 +287,10 @@ pub unsafe extern "C" fn exec_relay_launch_oom_score_adj(launch: *mut ExecRelayL
 ///
 /// # Safety
 ///
-/// `launch` must be a launch.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_timeout(launch: *mut ExecRelayLaunch, milliseconds: i64) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1).
     unsafe {
         let launch = &mut *launch;
         launch.request.timeout(u64::try_from(milliseconds).ok().map(Duration::from_millis));
@@ -472,10 +301,11 @@ pub unsafe extern "C" fn exec_relay_launch_timeout(launch: *mut ExecRelayLaunch,
 ///
 /// # Safety
 ///
-/// `launch` must be a launch, strings must be strings.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. Each string must end with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_vehicle(launch: *mut ExecRelayLaunch, vehicle: i32, path: *const c_char) {
-    // SAFETY: the caller's.
+    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
     unsafe {
         let launch = &mut *launch;
         let vehicle = match vehicle {
@@ -494,24 +324,26 @@ pub unsafe extern "C" fn exec_relay_launch_vehicle(launch: *mut ExecRelayLaunch,
 ///
 /// # Safety
 ///
-/// `launch` must be a launch, `child` a pointer to write to, `error` one or NULL.
+/// 1. `launch` must be a launch that has not been freed, and that no other thread changes meanwhile.
+/// 2. `child` must be a pointer to write to.
+/// 3. `error` must be a pointer to write to, or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_start(
     launch: *const ExecRelayLaunch,
     child: *mut *mut ExecRelayChild,
     error: *mut ExecRelayError,
 ) -> i32 {
-    // SAFETY: the caller's.
+    // SAFETY: a launch that nobody changes (1).
     match unsafe { &*launch }.start() {
         Ok(launched) => {
             let launched = Box::into_raw(Box::new(ExecRelayChild(launched)));
-            // SAFETY: the caller's.
+            // SAFETY: it can be written to (2).
             unsafe { *child = launched };
             0
         }
         Err(failure) => {
             if !error.is_null() {
-                // SAFETY: the caller's; what was there needs no drop.
+                // SAFETY: it can be written to (3); what was there needs no drop.
                 unsafe { error.write(ExecRelayError::from(&failure)) };
             }
             -1

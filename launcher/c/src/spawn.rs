@@ -17,7 +17,10 @@ use crate::strings::{strings, text};
 ///
 /// # Safety
 ///
-/// `path` must be a string, `argv` and `envp` vectors of strings, `fds` an array of `fd_count` descriptors that are open.
+/// 1. `path` must end with a NUL.
+/// 2. `argv` and `envp` must be NULL, or vectors of strings that end with a NULL.
+/// 3. `fds` must have `fd_count` numbers.
+/// 4. No other thread may change or close any of this meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_spawn(
     path: *const c_char,
@@ -26,9 +29,9 @@ pub unsafe extern "C" fn exec_relay_spawn(
     fds: *const i32,
     fd_count: usize,
 ) -> i32 {
-    // SAFETY: the caller's.
+    // SAFETY: vectors (2), and nobody changes them while these are used (4).
     let (mut arguments, variables) = unsafe { (strings(argv), strings(envp)) };
-    // SAFETY: the caller's.
+    // SAFETY: it ends with a NUL, and is copied here (1).
     let mut launch = Launch::new(unsafe { text(path) });
     if let Some(name) = arguments.next() {
         launch.argv0(name);
@@ -44,12 +47,12 @@ pub unsafe extern "C" fn exec_relay_spawn(
     }
     launch.stdin(Stdio::Closed).stdout(Stdio::Closed).stderr(Stdio::Closed);
     for index in 0..fd_count {
-        // SAFETY: the caller's.
+        // SAFETY: there are that many (3).
         let source = unsafe { *fds.add(index) };
         if source == -1 {
             continue;
         }
-        // SAFETY: the caller's.
+        // SAFETY: it stays open for as long as this function runs, and what is lent goes no further (4).
         let Some(source) = (unsafe { lent(source) }) else { return -libc::EBADF };
         match index {
             0 => _ = launch.stdin(source),

@@ -88,6 +88,28 @@ static void failures(ExecRelayVehicle vehicle) {
     exec_relay_child_free(NULL);
 }
 
+static void options(ExecRelayVehicle vehicle) {
+    ExecRelayError error;
+    ExecRelayChild *child = NULL;
+    ExecRelayLaunch *launch = exec_relay_launch_new("/bin/sh");
+    exec_relay_launch_vehicle(launch, vehicle, NULL);
+    exec_relay_launch_arg(launch, "-c");
+    exec_relay_launch_arg(launch, "test $(umask) = 0027 && test $PWD = / && test \"$A\" = b=c && test -z \"$HOME\"");
+    exec_relay_launch_option(launch, "--umask=027");
+    exec_relay_launch_option(launch, "--chdir=/");
+    exec_relay_launch_option(launch, "--unset=HOME");
+    exec_relay_launch_option(launch, "--env=A=b=c");
+    exec_relay_launch_option(launch, "--setsid");
+    CHECK(exec_relay_launch_start(launch, &child, &error) == 0);
+    int status = -1;
+    CHECK(exec_relay_child_wait(child, -1, &status) == 1 && status == 0);
+    exec_relay_child_free(child);
+    exec_relay_launch_option(launch, "--umask=8");
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1 && error.kind == EXEC_RELAY_KIND_REQUEST);
+    CHECK(strcmp(error.message, "cannot launch: \"--umask=8\" has a malformed value") == 0);
+    exec_relay_launch_free(launch);
+}
+
 static void one_call(void) {
     int ends[2];
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -113,6 +135,7 @@ static void *many(void *vehicle) {
     for (int count = 0; count < 20; count++) {
         launches(*(ExecRelayVehicle *) vehicle);
         failures(*(ExecRelayVehicle *) vehicle);
+        options(*(ExecRelayVehicle *) vehicle);
     }
     return NULL;
 }
