@@ -25,9 +25,9 @@
 //! | [`call`] | a system call by its number |
 //! | [`errno`], [`text`] | errnos in words; strings, and tables of them without pointers |
 //!
-//! `#[inline(never)]` has one rule here and in the program: it stands where a function is called from several places and
-//! a copy at each would make the file larger, or where its frame is large and would otherwise be part of its caller's,
-//! whose pages every launch touches.
+//! `#[inline(never)]` has one rule here and in the program. It stands where the file would be larger without it (a
+//! function that is called from several places, or whose caller the compiler then treats worse; each was measured), or
+//! where a frame is large and would otherwise be part of its caller's, whose pages every launch touches.
 
 #![no_std]
 #![doc(hidden)]

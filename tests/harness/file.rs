@@ -20,13 +20,13 @@ struct Shape {
 
 const SHAPES: [Shape; 8] = [
     Shape { machine: elf::EM_X86_64, ceiling: 16_384, page: 4096 },
-    Shape { machine: elf::EM_386, ceiling: 13_800, page: 4096 },
-    Shape { machine: elf::EM_AARCH64, ceiling: 13_900, page: 65_536 },
-    Shape { machine: elf::EM_ARM, ceiling: 15_100, page: 4096 },
-    Shape { machine: elf::EM_LOONGARCH, ceiling: 16_800, page: 65_536 },
-    Shape { machine: elf::EM_PPC64, ceiling: 19_000, page: 65_536 },
-    Shape { machine: elf::EM_RISCV, ceiling: 13_100, page: 4096 },
-    Shape { machine: elf::EM_S390, ceiling: 14_700, page: 4096 },
+    Shape { machine: elf::EM_386, ceiling: 17_700, page: 4096 },
+    Shape { machine: elf::EM_AARCH64, ceiling: 17_800, page: 65_536 },
+    Shape { machine: elf::EM_ARM, ceiling: 19_300, page: 4096 },
+    Shape { machine: elf::EM_LOONGARCH, ceiling: 21_500, page: 65_536 },
+    Shape { machine: elf::EM_PPC64, ceiling: 24_300, page: 65_536 },
+    Shape { machine: elf::EM_RISCV, ceiling: 16_800, page: 4096 },
+    Shape { machine: elf::EM_S390, ceiling: 18_800, page: 4096 },
 ];
 
 /// The instruction of powerpc64 that makes a system call.

@@ -45,7 +45,7 @@ unsafe extern "C" fn main(stack_pointer: *const usize) -> ! {
     };
     let mut output = Output { descriptor: 1, buffer: [0; 4096], filled: 0 };
     let mut status = 0;
-    for argument in arguments {
+    for argument in arguments.clone() {
         let argument = argument.to_bytes_with_nul();
         if let Some(path) = argument.strip_prefix(b"probe:to=") {
             // SAFETY: the path ends with a NUL.
@@ -182,7 +182,7 @@ fn print_string(out: &mut Output, bytes: &[u8]) -> fmt::Result {
 }
 
 /// A NULL-terminated vector of strings on the initial stack.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Vector(*const *const c_char);
 
 impl Iterator for Vector {
