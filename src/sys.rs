@@ -10,9 +10,9 @@ use core::mem::{MaybeUninit, transmute, zeroed};
 
 use linux_raw_sys::errno::EBADF;
 use linux_raw_sys::general::{
-    __kernel_old_timespec, __kernel_sighandler_t, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_OK, F_SETFD, FD_CLOEXEC,
-    O_CLOEXEC, RLIMIT_NOFILE, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction, linux_dirent64, pollfd, rlimit64,
-    statfs,
+    __kernel_old_timespec, __kernel_sighandler_t, AT_EMPTY_PATH, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_OK, F_SETFD,
+    FD_CLOEXEC, O_CLOEXEC, RLIMIT_NOFILE, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction, linux_dirent64, pollfd,
+    rlimit64, statfs,
 };
 use linux_raw_sys::ioctl::TIOCSCTTY;
 use linux_raw_sys::prctl::{PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG};
@@ -53,6 +53,16 @@ const NULL: usize = 0;
 pub fn execve(program: &CStr, arguments: Strings, environment: Strings) -> Errno {
     // SAFETY: the vectors end with a NULL and their strings with a NUL; see `Strings`.
     let value = unsafe { raw_syscall!(Sysno::execve, program.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    Errno::new((value as u32).wrapping_neg())
+}
+
+/// The same by the file that `program` is open on; see execveat(2). Since Linux 3.19.
+pub fn execve_file(program: Descriptor, arguments: Strings, environment: Strings) -> Errno {
+    let path = c"".as_ptr();
+    // SAFETY: the path ends with a NUL, and the vectors as above.
+    let value = unsafe {
+        raw_syscall!(Sysno::execveat, program, path, arguments.as_ptr(), environment.as_ptr(), AT_EMPTY_PATH)
+    };
     Errno::new((value as u32).wrapping_neg())
 }
 

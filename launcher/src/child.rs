@@ -4,16 +4,16 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, kill_process, pidfd_open, waitid,
-    waitpid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, waitid};
 
 use crate::sys;
+use crate::wait::wait_for;
 
 /// A program that was launched and runs, or has run.
 ///
@@ -86,10 +86,18 @@ impl Child {
     /// Waits for the program's end, but no longer than `timeout`. Nothing where it still runs. Unlike [`Self::wait`] it
     /// leaves the standard input open. Errors are those of [`Self::wait`].
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
-        if self.process.status.is_none() {
-            wait_for(&[self.pidfd()], PollFlags::IN, Instant::now().checked_add(timeout))?;
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            if self.process.status.is_none() {
+                wait_for(&[self.pidfd()], PollFlags::IN, deadline)?;
+            }
+            let status = self.try_wait()?;
+            if status.is_some() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(status);
+            }
+            // Dead, but held by a debugger, which is told first: the pidfd says no more until it lets go.
+            thread::sleep(Duration::from_millis(1));
         }
-        self.try_wait()
     }
 
     /// Kills the program with SIGKILL. No error where it has been waited for already.
@@ -147,21 +155,6 @@ impl Process {
         Self { id, pidfd, status: None, is_left: false }
     }
 
-    /// Opens the pidfd of a child that is not yet the program. Kills and reaps it where that fails, unless it is gone
-    /// already, ESRCH: then its number may be another's.
-    pub fn adopt(id: i32) -> io::Result<Self> {
-        let child = Pid::from_raw(id).ok_or(io::ErrorKind::NotFound)?;
-        match pidfd_open(child, PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Self::new(id, pidfd)),
-            Err(Errno::SRCH) => Err(Errno::SRCH.into()),
-            Err(errno) => {
-                let _ = kill_process(child, Signal::KILL);
-                let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
-                Err(errno.into())
-            }
-        }
-    }
-
     /// Waits; nothing where it still runs and `options` say not to wait for its end.
     pub fn wait(&mut self, options: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
         if self.status.is_none() {
@@ -179,11 +172,48 @@ impl Process {
         Ok(self.status)
     }
 
-    /// Kills and reaps it. Where it is somebody else's to reap, nothing is left to do.
-    pub fn end(mut self) {
-        let _ = sys::send_signal(self.pidfd.as_fd(), libc::SIGKILL);
-        let _ = self.wait(WaitIdOptions::EXITED);
+    /// How it ended, where it is ending by itself and that is known. Nothing where it does not end soon.
+    pub fn ends_by_itself(&mut self) -> Option<Option<ExitStatus>> {
+        self.dies_soon().then(|| self.wait(WaitIdOptions::EXITED).unwrap_or(None))
     }
+
+    fn dies_soon(&self) -> bool {
+        let soon = Instant::now().checked_add(TIME_TO_DIE);
+        wait_for(&[self.pidfd.as_fd()], PollFlags::IN, soon).is_ok_and(|[is_dead]| is_dead)
+    }
+
+    /// Kills it and reaps it. Whether it has ended: one inside a call that the kernel does not give up, on a disk that hangs,
+    /// does not die before that. It is left then, and reaped by a later launch.
+    pub fn end(mut self) -> bool {
+        if sys::send_signal(self.pidfd.as_fd(), libc::SIGKILL).is_err()
+            && self.status.is_none()
+            && let Some(child) = Pid::from_raw(self.id)
+        {
+            // A sandbox refuses that call. As long as nobody has reaped the process, the number is its own.
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            if waitid(WaitId::PidFd(self.pidfd.as_fd()), options).is_ok() {
+                let _ = kill_process(child, Signal::KILL);
+            }
+        }
+        if !self.dies_soon() {
+            LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+            return false;
+        }
+        let _ = self.wait(WaitIdOptions::EXITED | WaitIdOptions::from_bits_retain(libc::__WALL as u32));
+        true
+    }
+}
+
+/// How long a process that was killed is waited for.
+const TIME_TO_DIE: Duration = Duration::from_secs(1);
+
+/// Those that were killed and did not die in time.
+static LEFT: Mutex<Vec<Process>> = Mutex::new(Vec::new());
+
+/// Reaps what was left by earlier launches and has died since.
+pub(crate) fn reap_left() {
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    left.retain_mut(|process| matches!(process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG), Ok(None)));
 }
 
 impl Drop for Process {
@@ -195,30 +225,11 @@ impl Drop for Process {
 }
 
 /// The status as wait(2) encodes it; nothing where the process has not ended.
-fn exit_status(status: &WaitIdStatus) -> Option<ExitStatus> {
+pub(crate) fn exit_status(status: &WaitIdStatus) -> Option<ExitStatus> {
     let raw = match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => (code & 0xff) << 8,
         (None, Some(signal)) => signal | if status.dumped() { 0x80 } else { 0 },
         (None, None) => return None,
     };
     Some(ExitStatus::from_raw(raw))
-}
-
-/// Waits until `events` hold for one of `descriptors` or it is hung up, or until `deadline`. Which of them it is.
-pub(crate) fn wait_for<const COUNT: usize>(
-    descriptors: &[BorrowedFd; COUNT],
-    events: PollFlags,
-    deadline: Option<Instant>,
-) -> io::Result<[bool; COUNT]> {
-    let mut entries = descriptors.map(|descriptor| PollFd::from_borrowed_fd(descriptor, events));
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // One that is too long for the kernel is for ever.
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut entries, left.as_ref()) {
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-            Ok(_) => return Ok(entries.map(|entry| !entry.revents().is_empty())),
-        }
-    }
 }

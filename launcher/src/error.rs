@@ -1,5 +1,6 @@
 //! What went wrong, so that it can be matched, and told to a user.
 
+use std::ffi::CString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,15 @@ pub enum Error {
     Request {
         /// What is wrong with it.
         mistake: String,
+    },
+    /// A descriptor that was lent for the program is closed here (EBADF); nothing was tried.
+    Source {
+        /// The descriptor.
+        source: i32,
+        /// The number that it was to have in the program.
+        target: i32,
+        /// Why: EBADF, or what a sandbox says to fcntl(2).
+        cause: io::Error,
     },
     /// This process lacks what a launch needs: a pipe, a stack, a descriptor (EMFILE).
     Host {
@@ -69,6 +79,14 @@ pub enum Error {
         program: PathBuf,
         /// How it ended; nothing where this process ignores SIGCHLD, so that nobody can tell.
         status: Option<ExitStatus>,
+        /// Whether the program may have begun and been killed at once. A relay may have been killed right before it became
+        /// the program; where somebody else reaps the dead process, nothing is left that tells the two apart.
+        may_have_begun: bool,
+    },
+    /// This process shares no memory with a child that it makes, as clone(2) is asked for: it runs under an emulator.
+    NotShared {
+        /// The program that was to be started.
+        program: PathBuf,
     },
     /// The launch took too long. The new process was killed.
     Timeout {
@@ -76,11 +94,16 @@ pub enum Error {
         program: PathBuf,
         /// How long was waited.
         after: Duration,
+        /// Whether the process did not die of that within a second, since it is inside a call that the kernel does not
+        /// give up, on a disk that hangs. It is left then; a later launch of this process reaps it.
+        is_left: bool,
     },
     /// The relay does not speak this library's protocol: it is something else, or of another version.
     Protocol {
         /// Where the relay is, or nothing for the embedded one.
         relay: Option<PathBuf>,
+        /// How it ended, where it did so without a report.
+        status: Option<ExitStatus>,
     },
 }
 
@@ -102,12 +125,12 @@ pub enum Concern {
     Signal(u32),
     /// A process: the parent.
     Process(u32),
-    /// One of relay's own arguments, by its index.
-    Argument(u32),
+    /// One of relay's own arguments: an option that it does not know, or does not take so. It is of another version.
+    Argument(String),
 }
 
 impl Concern {
-    fn new(step: Step, detail: u32, program: &Path, directory: Option<PathBuf>) -> Self {
+    fn new(step: Step, detail: u32, program: &Path, directory: Option<PathBuf>, arguments: &[CString]) -> Self {
         match step {
             Step::Exec => return Self::Program,
             Step::Interpreter => return Self::Interpreter(interpreter(program)),
@@ -116,7 +139,10 @@ impl Concern {
         }
         match step.concern() {
             status::Concern::Nothing => Self::Nothing,
-            status::Concern::Argument => Self::Argument(detail),
+            status::Concern::Argument => {
+                let argument = arguments.get(detail as usize);
+                Self::Argument(argument.map_or_else(String::new, |argument| argument.to_string_lossy().into_owned()))
+            }
             status::Concern::Descriptor => Self::Descriptor(detail as i32),
             status::Concern::Signal => Self::Signal(detail),
             status::Concern::Process => Self::Process(detail),
@@ -130,7 +156,7 @@ impl Concern {
             Self::Directory(path) => path.display().to_string(),
             Self::Descriptor(number) => number.to_string(),
             Self::Signal(number) | Self::Process(number) => number.to_string(),
-            Self::Argument(index) => format!("in argument {index} of relay"),
+            Self::Argument(argument) => argument.clone(),
         }
     }
 }
@@ -146,9 +172,23 @@ impl Error {
         self.cause()?.raw_os_error()
     }
 
+    /// What a launch needs could not be had.
+    pub(crate) fn host(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |cause| Self::Host { what, cause }
+    }
+
+    /// No child could be made.
+    pub(crate) fn of_spawn(program: PathBuf, what: &'static str, cause: io::Error) -> Self {
+        match cause.raw_os_error() {
+            Some(libc::EAGAIN | libc::ENOMEM) if what == PROCESS => Self::Process { program, cause },
+            _ => Self::Host { what, cause },
+        }
+    }
+
     fn cause(&self) -> Option<&io::Error> {
         match self {
-            Self::Host { cause, .. }
+            Self::Source { cause, .. }
+            | Self::Host { cause, .. }
             | Self::Process { cause, .. }
             | Self::Relay { cause, .. }
             | Self::Step { cause, .. }
@@ -157,15 +197,20 @@ impl Error {
         }
     }
 
-    /// A step's failure, from the numbers of relay's record.
-    pub(crate) fn of_record(program: &Path, directory: Option<PathBuf>, number: u32, errno: u32, detail: u32) -> Self {
+    /// A step's failure, from the numbers of the record of a relay that was started with `arguments`.
+    pub(crate) fn of_record(
+        program: &Path,
+        directory: Option<PathBuf>,
+        arguments: &[CString],
+        [number, errno, detail]: [u32; 3],
+    ) -> Self {
         let cause = io::Error::from_raw_os_error(errno as i32);
         match Step::from_number(number) {
             Some(step) => Self::Step {
                 program: program.to_owned(),
                 step,
                 cause,
-                concern: Concern::new(step, detail, program, directory),
+                concern: Concern::new(step, detail, program, directory, arguments),
             },
             None => Self::UnknownStep { program: program.to_owned(), number, cause, detail },
         }
@@ -180,6 +225,13 @@ impl fmt::Display for Error {
         };
         match self {
             Self::Request { mistake } => write!(out, "cannot launch: {mistake}"),
+            Self::Source { source, target, cause } => {
+                let reason = reason(cause);
+                write!(
+                    out,
+                    "cannot launch: descriptor {source}, to be the program's {target}, is closed here: {reason}"
+                )
+            }
             Self::Host { what, cause } => write!(out, "cannot launch: {what} cannot be had: {}", reason(cause)),
             Self::Process { program, cause } => {
                 write!(out, "cannot start {}: no new process: {}", program.display(), reason(cause))
@@ -213,19 +265,39 @@ impl fmt::Display for Error {
                 let program = program.display();
                 write!(out, "cannot start {program}: step {number} of relay failed ({detail}): {}", reason(cause))
             }
-            Self::Killed { program, status } => {
-                write!(out, "cannot start {}: its process was gone before the program began", program.display())?;
+            Self::Killed { program, status, may_have_begun } => {
+                let program = program.display();
+                if *may_have_begun {
+                    write!(out, "cannot tell whether {program} began: its process was gone at once")?;
+                } else {
+                    write!(out, "cannot start {program}: its process was gone before the program began")?;
+                }
                 status.map_or(Ok(()), |status| write!(out, " ({status})"))
             }
-            Self::Timeout { program, after } => {
-                write!(out, "cannot start {}: it has not begun after {} ms", program.display(), after.as_millis())
+            Self::NotShared { program } => {
+                write!(
+                    out,
+                    "cannot start {} in place: this process shares no memory with its children, as under valgrind or \
+                     qemu-user: use Vehicle::Relay or Vehicle::RelayAt",
+                    program.display()
+                )
             }
-            Self::Protocol { relay: path } => {
+            Self::Timeout { program, after, is_left } => {
+                write!(out, "cannot start {}: it has not begun after {} ms", program.display(), after.as_millis())?;
+                if *is_left { write!(out, ", and its process was killed but is not dead yet") } else { Ok(()) }
+            }
+            Self::Protocol { relay: path, status: Some(status) } => {
+                write!(out, "{} ended without a report ({status}): it is no relay, or cannot report", relay(path))
+            }
+            Self::Protocol { relay: path, status: None } => {
                 write!(out, "{} answers in another protocol: it is of another version, or no relay", relay(path))
             }
         }
     }
 }
+
+/// What is missing where clone(2) fails.
+pub(crate) const PROCESS: &str = "a process";
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
@@ -233,13 +305,17 @@ impl std::error::Error for Error {
     }
 }
 
+/// With the errno where one tells why, which is then all that is left; else with the whole error.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
+        if let Some(errno) = error.errno() {
+            return Self::from_raw_os_error(errno);
+        }
         let kind = match &error {
             Error::Request { .. } => io::ErrorKind::InvalidInput,
             Error::Timeout { .. } => io::ErrorKind::TimedOut,
             Error::Protocol { .. } => io::ErrorKind::InvalidData,
-            _ => error.cause().map_or(io::ErrorKind::Other, io::Error::kind),
+            _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

@@ -1,11 +1,10 @@
 //! What to launch, and how.
 
-use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr};
-use std::fs::File;
+use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use exec_relay::fd_plan;
@@ -15,6 +14,8 @@ use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::Step;
 use exec_relay::text::Text;
 use exec_relay::value::{Limit, Limits, Mistake, Number, Octal, Parent, Value, require};
+
+use crate::environment::Environment;
 
 /// A limit that stands for the hard limit as it is, for [`Launch::nofile`].
 pub const HARD_LIMIT: u32 = u32::MAX;
@@ -61,16 +62,22 @@ impl<'fd> From<BorrowedFd<'fd>> for Source<'fd> {
     }
 }
 
-impl From<OwnedFd> for Source<'_> {
-    fn from(descriptor: OwnedFd) -> Self {
-        Self::Owned(descriptor)
-    }
+/// What a descriptor can be given away as.
+macro_rules! owners {
+    ($($owner:ty,)*) => {
+        $(impl From<$owner> for Source<'_> {
+            fn from(owner: $owner) -> Self {
+                Self::Owned(owner.into())
+            }
+        })*
+    };
 }
 
-impl From<File> for Source<'_> {
-    fn from(file: File) -> Self {
-        Self::Owned(file.into())
-    }
+owners! {
+    OwnedFd, std::fs::File, std::net::TcpListener, std::net::TcpStream, std::net::UdpSocket,
+    std::os::unix::net::UnixListener, std::os::unix::net::UnixStream, std::os::unix::net::UnixDatagram,
+    std::io::PipeReader, std::io::PipeWriter,
+    std::process::ChildStdin, std::process::ChildStdout, std::process::ChildStderr,
 }
 
 /// What one of the program's descriptors 0, 1 and 2 is.
@@ -102,14 +109,13 @@ impl<'fd, T: Into<Source<'fd>>> From<T> for Stdio<'fd> {
 /// are this process's.
 ///
 /// A mistake in a value is told by [`Launch::launch`]. One `Launch` can be launched several times, from several threads.
-#[derive(Debug)]
+///
+/// Its `Debug` is the program and its arguments as a shell would take them.
 pub struct Launch<'fd> {
     pub(crate) program: CString,
     pub(crate) argv0: Option<CString>,
     pub(crate) arguments: Vec<CString>,
-    pub(crate) environment_cleared: bool,
-    /// By name: `NAME=VALUE`, or nothing to remove it.
-    pub(crate) environment: BTreeMap<Vec<u8>, Option<CString>>,
+    pub(crate) environment: Environment,
     pub(crate) directory: Option<CString>,
     pub(crate) standard: [Stdio<'fd>; 3],
     pub(crate) descriptors: Vec<(RawFd, Source<'fd>)>,
@@ -131,8 +137,7 @@ impl<'fd> Launch<'fd> {
             program: CString::default(),
             argv0: None,
             arguments: Vec::new(),
-            environment_cleared: false,
-            environment: BTreeMap::new(),
+            environment: Environment::default(),
             directory: None,
             standard: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
             descriptors: Vec::new(),
@@ -182,7 +187,7 @@ impl<'fd> Launch<'fd> {
         variable.push(b'=');
         variable.extend_from_slice(value.as_ref().as_bytes());
         let variable = self.string(OsStr::from_bytes(&variable));
-        self.environment.insert(name, Some(variable));
+        self.environment.edit(name, Some(variable));
         self
     }
 
@@ -197,14 +202,22 @@ impl<'fd> Launch<'fd> {
     /// Removes an environment variable.
     pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         let name = self.variable(name.as_ref());
-        self.environment.insert(name, None);
+        self.environment.edit(name, None);
         self
     }
 
     /// Passes on no environment variable but those that are set from now on.
     pub fn env_clear(&mut self) -> &mut Self {
-        self.environment_cleared = true;
-        self.environment.clear();
+        self.env_exactly::<&CStr>([])
+    }
+
+    /// Passes on exactly these strings, whatever they are, in this order: an `envp` as execve(2) takes it. What is set or
+    /// removed from now on changes them.
+    ///
+    /// What is not edited reaches the program as it is here, to the byte: strings without `=` and names that are there
+    /// twice as well. Variables that are set come before those that are inherited.
+    pub fn env_exactly<S: AsRef<CStr>>(&mut self, strings: impl IntoIterator<Item = S>) -> &mut Self {
+        self.environment.replace(strings.into_iter().map(|string| string.as_ref().to_owned()).collect());
         self
     }
 
@@ -253,7 +266,8 @@ impl<'fd> Launch<'fd> {
     }
 
     /// The program's descriptors from 3 up are these listening sockets, and LISTEN_FDS and LISTEN_PID say so: see
-    /// sd_listen_fds(3).
+    /// sd_listen_fds(3). Inherited variables of that kind, LISTEN_FDNAMES and LISTEN_PIDFDID too, are removed; what is set by
+    /// [`Self::env`] stays, so LISTEN_FDNAMES can give the sockets their names, with colons between them.
     pub fn listen_fds<S: Into<Source<'fd>>>(&mut self, sockets: impl IntoIterator<Item = S>) -> &mut Self {
         self.listening.extend(sockets.into_iter().map(Into::into));
         self
@@ -267,7 +281,9 @@ impl<'fd> Launch<'fd> {
     }
 
     /// RLIMIT_NOFILE: the soft limit, by default 1024, the most that select(2) can handle, and with `hard` the hard one.
-    /// [`HARD_LIMIT`], and whatever is above the hard limit, means the hard limit.
+    /// [`HARD_LIMIT`], like any number that no descriptor can have, stands for the hard limit as it is here. A soft limit
+    /// above the hard one becomes the hard one; to raise the hard one is a privilege, without which the launch fails with
+    /// EPERM.
     pub fn nofile(&mut self, soft: u32, hard: Option<u32>) -> &mut Self {
         self.settings.nofile = Some(Limits { soft: Limit::new(soft), hard: hard.map_or(Limit::Hard, Limit::new) });
         self
@@ -309,7 +325,8 @@ impl<'fd> Launch<'fd> {
         self
     }
 
-    /// Leaves those of these signals ignored that this process ignores, by their numbers from 1 to 64.
+    /// Leaves those of these signals ignored that this process ignores when it launches, by their numbers from 1 to 64. One
+    /// that has a handler here is at its default in the program, as after any execve(2).
     pub fn keep_ignored(&mut self, signals: impl IntoIterator<Item = i32>) -> &mut Self {
         self.settings.keep_ignored.0.0 |= self.signals(signals).0;
         self
@@ -440,6 +457,11 @@ impl<'fd> Launch<'fd> {
         value
     }
 
+    /// The program's path.
+    pub(crate) fn program(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.program.to_bytes()))
+    }
+
     fn string(&mut self, text: &OsStr) -> CString {
         CString::new(text.as_bytes()).unwrap_or_else(|_| {
             self.mistake(format!("{text:?} holds a NUL byte"));
@@ -471,6 +493,13 @@ impl<'fd> Launch<'fd> {
 
     fn mistake(&mut self, mistake: String) {
         self.mistake.get_or_insert(mistake);
+    }
+}
+
+impl fmt::Debug for Launch<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{:?}", self.program)?;
+        self.arguments.iter().try_for_each(|argument| write!(out, " {argument:?}"))
     }
 }
 

@@ -37,20 +37,24 @@
 compile_error!("exec-relay-launcher is for Linux");
 
 mod child;
+mod descriptors;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod environment;
 mod error;
-#[allow(unsafe_code, reason = "clone, on a stack of its own")]
 mod in_place;
 mod interpreter;
 mod launch;
 mod prepared;
 mod relay;
-#[allow(unsafe_code, reason = "posix_spawn, with every error")]
+#[allow(unsafe_code, reason = "clone, on a stack of its own")]
 mod spawn;
-#[allow(unsafe_code, reason = "two calls on a pidfd that no safe crate has whole")]
+#[allow(unsafe_code, reason = "calls on processes that no safe crate has whole, and the host's environment")]
 mod sys;
+#[allow(unsafe_code, reason = "vectors of pointers to strings that are borrowed")]
+mod vector;
 mod vehicle;
+mod wait;
 
 pub use child::Child;
 pub use error::{Concern, Error};

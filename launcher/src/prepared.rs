@@ -1,36 +1,37 @@
 //! All that a launch needs, made before there is a child: nothing is allocated afterwards.
 
-use std::collections::BTreeMap;
-use std::env;
-use std::ffi::{CStr, CString, OsStr};
-use std::fs::File;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process;
 
 use exec_relay::errno::Errno;
 use exec_relay::fd_plan::{self, FdPlan};
 use exec_relay::settings::Settings;
+use exec_relay::signal::{self, SomeOrAll};
+use exec_relay::slate::{self, Slate};
+use exec_relay::status::{Failure, Report};
 use exec_relay::sys;
+use exec_relay::text::Text;
 use exec_relay::value::Parent;
+use rustix::pipe::PipeFlags;
 
+use crate::descriptors::{null, pipe};
 use crate::error::Error;
 use crate::launch::{Launch, Stdio};
+use crate::sys::copy_of;
+use crate::vector::Vector;
 
 /// A launch with its pipes and vectors.
 pub struct Prepared<'l> {
     pub launch: &'l Launch<'l>,
-    /// The settings, with what only a launch can know.
-    pub settings: Settings,
+    /// What the program is to find, with what only a launch can know. On the heap: threads may have small stacks.
+    pub slate: Box<Slate<'l>>,
     /// `argv`.
-    pub arguments: Vec<&'l CStr>,
-    /// `envp`.
-    pub environment: Vec<CString>,
-    /// Which descriptor the program has from where.
-    pub plan: FdPlan,
-    /// The same as pairs: the program's number, and the one here. What the program inherits unasked is not among them.
+    pub arguments: Vector<'l>,
+    /// The program's number for each descriptor that was asked for, and the one here.
     pub wanted: Vec<(RawFd, RawFd)>,
     /// Which of 0, 1 and 2 are closed.
     pub closed: Vec<RawFd>,
@@ -38,32 +39,32 @@ pub struct Prepared<'l> {
     pub pipes: [Option<OwnedFd>; 3],
     pub pulse: Option<OwnedFd>,
     /// The program's ends, and what else is to be closed here when the launch is over.
-    _theirs: Vec<OwnedFd>,
+    theirs: Vec<OwnedFd>,
 }
 
 impl<'l> Prepared<'l> {
     pub fn new(launch: &'l Launch) -> Result<Self, Error> {
+        let argv0 = launch.argv0.as_ref().unwrap_or(&launch.program);
+        let arguments = [argv0].into_iter().chain(&launch.arguments).map(|argument| Text::from(&**argument));
         let mut prepared = Self {
             launch,
-            settings: settings(launch),
-            arguments: Vec::with_capacity(1 + launch.arguments.len()),
-            environment: environment(launch),
-            plan: FdPlan::default(),
+            slate: Box::new(Slate {
+                settings: settings(launch)?,
+                report: Report::Stderr,
+                may_have_timers: false,
+                directory: launch.directory.as_deref().map(|path| slate::Path { path, argument: 0 }),
+                descriptors: FdPlan::default(),
+            }),
+            arguments: Vector::new(arguments),
             wanted: Vec::new(),
             closed: Vec::new(),
             pipes: [const { None }; 3],
             pulse: None,
-            _theirs: Vec::new(),
+            theirs: Vec::new(),
         };
-        prepared.arguments.push(launch.argv0.as_ref().unwrap_or(&launch.program));
-        prepared.arguments.extend(launch.arguments.iter().map(CString::as_c_str));
-
-        // First, while a number that is closed cannot yet have become one of our pipes.
-        for &descriptor in launch.kept.iter().filter(|&&descriptor| sys::is_open(descriptor).is_ok()) {
-            if !prepared.wanted.contains(&(descriptor, descriptor)) {
-                prepared.want(descriptor, descriptor)?;
-            }
-        }
+        // Before anything is opened, which could get the number of one that is closed.
+        prepared.check_sources()?;
+        prepared.keep()?;
         for (target, source) in &launch.descriptors {
             prepared.want(*target, source.as_raw_fd())?;
         }
@@ -74,7 +75,7 @@ impl<'l> Prepared<'l> {
             prepared.standard(target, stdio)?;
         }
         if launch.pulse {
-            let (ours, theirs) = pipe()?;
+            let (ours, theirs) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
             let free = |number: &RawFd| prepared.wanted.iter().all(|(target, _)| target != number);
             let target = (3..).find(free).unwrap_or(3);
             prepared.give(target, theirs)?;
@@ -83,34 +84,73 @@ impl<'l> Prepared<'l> {
         Ok(prepared)
     }
 
-    /// The program's path.
-    pub fn program(&self) -> &'l Path {
-        Path::new(OsStr::from_bytes(self.launch.program.to_bytes()))
+    /// The error that a step is which failed in the child.
+    pub fn step_failed(&self, failure: Failure) -> Error {
+        self.record_failed([failure.step().number().into(), failure.errno(), failure.detail], &[])
     }
 
-    /// The error that a failed step is.
-    pub fn step_failed(&self, step: u32, errno: u32, detail: u32) -> Error {
+    /// The error that a record tells, step, errno and detail, of a relay that was started with `arguments`.
+    pub fn record_failed(&self, record: [u32; 3], arguments: &[CString]) -> Error {
         let directory = self.launch.directory.as_ref();
         let directory = directory.map(|directory| PathBuf::from(OsStr::from_bytes(directory.to_bytes())));
-        Error::of_record(self.program(), directory, step, errno, detail)
+        Error::of_record(self.launch.program(), directory, arguments, record)
+    }
+
+    /// Those that the program has under the number that they have here.
+    pub fn kept(&self) -> Vec<RawFd> {
+        self.wanted.iter().filter(|(target, source)| target == source).map(|&(target, _)| target).collect()
+    }
+
+    /// The variable that tells the program of its sockets, where it has some.
+    pub fn listen_fds(&self) -> Option<CString> {
+        let count = self.launch.listening.len();
+        let variable = || CString::new(format!("LISTEN_FDS={count}")).unwrap_or_default();
+        (count > 0).then(variable)
+    }
+
+    /// What was lent must be open.
+    fn check_sources(&self) -> Result<(), Error> {
+        let launch = self.launch;
+        let standard = (0..).zip(&launch.standard).filter_map(|(target, stdio)| match stdio {
+            Stdio::Descriptor(source) => Some((target, source)),
+            _ => None,
+        });
+        let numbered = launch.descriptors.iter().map(|(target, source)| (*target, source));
+        for (target, source) in standard.chain(numbered).chain((3..).zip(&launch.listening)) {
+            let source = source.as_raw_fd();
+            sys::is_open(source).map_err(|errno| Error::Source { source, target, cause: of_errno(errno) })?;
+        }
+        Ok(())
+    }
+
+    /// What is kept is the file that is there now, or nothing: a copy of it holds it while others may close the number.
+    fn keep(&mut self) -> Result<(), Error> {
+        for &target in &self.launch.kept {
+            if self.wanted.iter().any(|(wanted, _)| *wanted == target) {
+                continue;
+            }
+            match copy_of(target) {
+                Ok(copy) => self.give(target, copy)?,
+                Err(cause) if cause.raw_os_error() == Some(libc::EBADF) => {}
+                Err(cause) => return Err(Error::Host { what: "a descriptor that is to be kept", cause }),
+            }
+        }
+        Ok(())
     }
 
     fn standard(&mut self, target: RawFd, stdio: &Stdio) -> Result<(), Error> {
         match stdio {
             Stdio::Inherit => Ok(()),
-            Stdio::Null => {
-                let null = File::options().read(target == 0).write(target != 0).open("/dev/null");
-                self.give(target, null.map_err(|cause| Error::Host { what: "/dev/null", cause })?.into())
-            }
+            Stdio::Null => self.give(target, null(target != 0).map_err(Error::host("/dev/null"))?),
             Stdio::Piped => {
-                let (reader, writer) = pipe()?;
+                let (reader, writer) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
                 let (ours, theirs) = if target == 0 { (writer, reader) } else { (reader, writer) };
                 self.pipes[target as usize] = Some(ours);
                 self.give(target, theirs)
             }
             Stdio::Closed => {
                 self.closed.push(target);
-                self.plan.close(target).map_err(|errno| asked_wrongly(target, errno))
+                self.slate.descriptors.close(target).map_err(|errno| asked_wrongly(target, errno))
             }
             Stdio::Descriptor(source) => self.want(target, source.as_raw_fd()),
         }
@@ -118,14 +158,14 @@ impl<'l> Prepared<'l> {
 
     /// Has the program's `target` be our `source`.
     fn want(&mut self, target: RawFd, source: RawFd) -> Result<(), Error> {
-        self.plan.rename(target, source).map_err(|errno| asked_wrongly(target, errno))?;
+        self.slate.descriptors.rename(target, source).map_err(|errno| asked_wrongly(target, errno))?;
         self.wanted.push((target, source));
         Ok(())
     }
 
     fn give(&mut self, target: RawFd, source: OwnedFd) -> Result<(), Error> {
         let wanted = self.want(target, source.as_raw_fd());
-        self._theirs.push(source);
+        self.theirs.push(source);
         wanted
     }
 }
@@ -139,51 +179,31 @@ fn asked_wrongly(target: RawFd, errno: Errno) -> Error {
     Error::Request { mistake }
 }
 
-/// The parent that a program is to die with is this process, whichever that is by now.
-fn settings(launch: &Launch) -> Settings {
+fn of_errno(errno: Errno) -> io::Error {
+    io::Error::from_raw_os_error(errno.number() as i32)
+}
+
+/// The settings, with what they say of this process in the place of what it is.
+fn settings(launch: &Launch) -> Result<Settings, Error> {
     let mut settings = launch.settings;
-    if settings.die_with_parent == Some(Parent::Any) {
-        settings.die_with_parent = Some(Parent::from_id(process::id()));
-    }
-    settings
-}
-
-/// Read end and write end, close-on-exec from birth.
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    let (reader, writer) = io::pipe().map_err(|cause| Error::Host { what: "a pipe", cause })?;
-    Ok((reader.into(), writer.into()))
-}
-
-/// `envp`; in the order of names where this launch changes it.
-fn environment(launch: &Launch) -> Vec<CString> {
-    let inherited = (!launch.environment_cleared).then(env::vars_os).into_iter().flatten();
-    if launch.environment.is_empty() && launch.listening.is_empty() {
-        return inherited.map(|(name, value)| variable(&name, &value)).collect();
-    }
-    let mut all: BTreeMap<_, _> = inherited
-        .map(|(name, value)| {
-            let variable = variable(&name, &value);
-            (name.into_vec(), variable)
-        })
-        .collect();
-    for (name, variable) in &launch.environment {
-        match variable {
-            Some(variable) => drop(all.insert(name.clone(), variable.clone())),
-            None => drop(all.remove(name)),
+    // Those that are ignored now. A signal that has a handler would run it in a child that kept it.
+    let SomeOrAll(kept) = std::mem::take(&mut settings.keep_ignored);
+    for signal in kept.signals().filter(|&signal| signal::can_be_changed(signal)) {
+        let is_ignored =
+            sys::is_ignored(signal).map_err(|errno| Error::host("the dispositions of signals")(of_errno(errno)))?;
+        if is_ignored {
+            settings.ignored.add(signal);
         }
     }
-    if !launch.listening.is_empty() {
-        // LISTEN_PID is added in the new process, which alone knows it.
-        let count = variable("LISTEN_FDS".as_ref(), launch.listening.len().to_string().as_ref());
-        all.insert(b"LISTEN_FDS".to_vec(), count);
-        all.remove(b"LISTEN_PID".as_slice());
+    if settings.die_with_parent == Some(Parent::Any) && !is_child_elsewhere() {
+        settings.die_with_parent = Some(Parent::from_id(process::id()));
     }
-    all.into_values().collect()
+    Ok(settings)
 }
 
-/// `NAME=VALUE`.
-fn variable(name: &OsStr, value: &OsStr) -> CString {
-    let parts = [name.as_bytes(), b"=", value.as_bytes(), b"\0"];
-    // What comes from C strings holds no other NUL.
-    CString::from_vec_with_nul(parts.concat()).unwrap_or_default()
+/// Whether a child is in another PID namespace, by unshare(2): it cannot know its parent's number there. Not seen where
+/// there is no /proc.
+fn is_child_elsewhere() -> bool {
+    let namespace = |name| std::fs::read_link(format!("/proc/thread-self/ns/{name}")).ok();
+    namespace("pid") != namespace("pid_for_children")
 }

@@ -1,23 +1,16 @@
-//! The vehicles Relay and RelayAt: posix_spawn(3) of the relay program, which cleans, reports, and becomes the program.
+//! The vehicles Relay and RelayAt: a child executes the relay program, which cleans, reports, and becomes the program.
 //!
 //! # Descriptors
 //!
-//! Everything is close-on-exec from birth, and what the relay is to have it gets by a file action, which takes place in
-//! the child alone. So no sibling that another thread spawns ever holds an end of ours, and nothing here takes a lock.
-//! The moves are those that relay itself would make, planned by the same [`exec_relay::fd_plan`]: the relay finds every
-//! descriptor under the number that the program has, and is told to keep it.
-//!
-//! # The gate
-//!
-//! The status pipe is one of packets (O_DIRECT, pipe(2)) with room for one, and that is taken by us before the relay
-//! starts. So it cannot say that it is ready, nor become the program, before we have opened its pidfd and made room. Its
-//! first record is thus the proof that the pidfd is its own, even in a host that ignores SIGCHLD, where the number of a
-//! dead child is free at once.
+//! Everything is close-on-exec from birth, and what the relay is to have it gets in the child alone. So no sibling that
+//! another thread spawns ever holds an end of ours, and nothing here takes a lock. The child gives each descriptor the number
+//! that it has in the program, by the step that relay itself has for that, and the relay is told to keep it.
 //!
 //! # What is proven
 //!
-//! A record says what failed. End of file without one means that the relay died. READY and end of file leave open
-//! whether the program began or the relay was killed in between, and that is told
+//! src/spawn.rs makes the child, and tells what failed before it executed the relay. Then the relay reports, by a pipe of
+//! packets (O_DIRECT, pipe(2)). A record says what failed. End of file without one means that the relay died, or is no
+//! relay. READY and end of file leave open whether the program began or the relay was killed in between, and that is told
 //!
 //! - by an exit status: after READY the relay exits only with another record, so it was the program that exited;
 //! - by its memory: a process that dies lets go of it before it closes its descriptors, and execve(2) closes them when
@@ -25,117 +18,161 @@
 //! - by the process's name, /proc/PID/comm, which is there until a zombie is reaped: execve(2) changes it from the
 //!   relay's to the program's, and the relay never does.
 //!
-//! A process that is dead by a signal and of which none of these can be told counts as killed before it began. One that
-//! is still alive where a sandbox hides its memory and there is no /proc counts as begun.
+//! A process that is dead by a signal and of which none of these can be told is an error that says so: the program may have
+//! begun. One that is still alive where a sandbox hides its memory and there is no /proc counts as begun.
+//!
+//! # A child whose memory is not shared
+//!
+//! Emulators make such ones (src/spawn.rs). The relay reports all the same; only what failed before it is not told then.
 
-use std::collections::BTreeSet;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use exec_relay::fd_plan::Move;
-use exec_relay::status::{Record, Step};
+use exec_relay::options::Other;
+use exec_relay::slate::Slate;
+use exec_relay::status::{Failure, Record, Step};
+use exec_relay::steps;
+use exec_relay::sys::{self, Descriptor, DescriptorTable};
+use exec_relay::text::{Strings, Text};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::param::page_size;
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_getpipe_size};
 use rustix::process::WaitIdOptions;
 
-use crate::child::{Process, wait_for};
+use crate::child::Process;
+use crate::descriptors::{beside, pipe};
 use crate::error::Error;
+use crate::launch::Launch;
 use crate::prepared::Prepared;
-use crate::spawn::FileActions;
-use crate::sys;
+use crate::spawn::{Spawned, Work, spawn};
+use crate::sys::{environment, has_memory};
+use crate::vector::Vector;
+use crate::wait::wait_for;
 
 /// Launches the program by the relay at `path`, or by the embedded one.
-pub fn launch(prepared: &Prepared, path: Option<&Path>) -> Result<Process, Error> {
-    let deadline = prepared.launch.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let lacks = |what| move |cause: io::Error| Error::Host { what, cause };
-
+pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, Error> {
+    let launch = prepared.launch;
+    let deadline = launch.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let status_pipe = || {
+        let (reader, writer) = pipe(PipeFlags::DIRECT)?;
+        Ok((reader, beside(&prepared.slate.descriptors, writer)?))
+    };
+    let (reader, writer) = status_pipe().map_err(Error::host("a status pipe"))?;
     let relay = Relay::open(prepared, path)?;
-    let (reader, writer) = gate().map_err(lacks("a status pipe"))?;
-    let (actions, status) = actions(prepared, &relay, &writer)?;
-    let arguments = arguments(prepared, status);
-    let id = actions.spawn(prepared.settings.keep_ignored.0, &relay.path, &arguments, &prepared.environment).map_err(
-        |cause| match cause.raw_os_error() {
-            Some(libc::EAGAIN | libc::ENOMEM) => Error::Process { program: prepared.program().to_owned(), cause },
-            _ => Error::Relay { relay: path.map(Path::to_owned), cause },
-        },
-    )?;
+    let arguments = arguments(prepared, writer.as_raw_fd());
+    let (argv, envp) =
+        (Vector::new(arguments.iter().map(|argument| Text::from(&**argument))), launch.environment.vector());
+    // Those that are under their number already, and the status descriptor.
+    let mut kept = prepared.kept();
+    kept.push(writer.as_raw_fd());
+    let work = ExecRelay {
+        program: &relay.program,
+        kept: &kept,
+        arguments: argv.strings(),
+        environment: envp.as_ref().map_or_else(|| environment(), Vector::strings),
+        slate: &mut prepared.slate,
+    };
+    let spawned = spawn(work).map_err(|(what, cause)| Error::of_spawn(launch.program().to_owned(), what, cause))?;
     drop(writer);
 
-    let mut process = Process::adopt(id).map_err(|cause| match cause.raw_os_error() {
-        Some(libc::ESRCH) => Error::Killed { program: prepared.program().to_owned(), status: None },
-        _ => lacks("a descriptor for the new process")(cause),
-    })?;
-    let records = Records { reader, path, deadline, prepared };
-    match records.follow() {
-        Ok(End::Failed(error)) => {
-            process.end();
-            Err(error)
+    let process = match spawned {
+        Spawned::Executes(process) | Spawned::NotShared(process) => process,
+        Spawned::Failed(failure) => return Err(failed_before_relay(prepared, path, failure)),
+        Spawned::Gone(status) => {
+            return Err(Error::Killed { program: launch.program().to_owned(), status, may_have_begun: false });
         }
-        // It is dying by itself, and the pidfd has not been proven to be its own: it is not killed by that.
-        Ok(End::Silent) => {
-            let status = process.wait(WaitIdOptions::EXITED).unwrap_or(None);
-            Err(Error::Killed { program: prepared.program().to_owned(), status })
-        }
-        Ok(End::Ready) => match records.prove(&mut process, &relay) {
-            Ok(()) => Ok(process),
-            Err(error) => {
-                process.end();
-                Err(error)
-            }
-        },
-        Err(cause) => {
-            process.end();
-            Err(lacks("the relay's report")(cause))
-        }
+    };
+    let report = Report { reader, path, deadline, prepared, arguments: &arguments };
+    report.conclude(process, &relay)
+}
+
+/// The relay was not executed, and the child has ended.
+fn failed_before_relay(prepared: &Prepared, path: Option<&Path>, failure: Failure) -> Error {
+    let errno = failure.errno() as i32;
+    match (failure.step(), errno) {
+        // The program's arguments are among relay's.
+        (Step::Exec, libc::E2BIG) | (Step::Rename | Step::Descriptors, _) => prepared.step_failed(failure),
+        _ => Error::Relay { relay: path.map(Path::to_owned), cause: io::Error::from_raw_os_error(errno) },
     }
+}
+
+/// What the child does.
+struct ExecRelay<'a, 'l> {
+    slate: &'a mut Slate<'l>,
+    program: &'a Program,
+    kept: &'a [Descriptor],
+    arguments: Strings<'a, 'a>,
+    environment: Strings<'a, 'a>,
+}
+
+impl Work for ExecRelay<'_, '_> {
+    /// The relay reports, and emulators know no other child.
+    const IS_PROVEN: bool = false;
+
+    fn prepare(&mut self, mut table: DescriptorTable) -> Result<(), Failure> {
+        steps::give_numbers(self.slate, &mut table)?;
+        steps::unmark(self.kept, &mut table)
+    }
+
+    fn exec(&self) -> Failure {
+        let errno = match self.program {
+            Program::Path(path) => sys::execve(path, self.arguments, self.environment),
+            Program::File(file) => sys::execve_file(file.as_raw_fd(), self.arguments, self.environment),
+        };
+        Failure::new(Step::Exec, errno, 0)
+    }
+}
+
+/// What is executed as the relay.
+enum Program {
+    Path(CString),
+    /// The file in memory.
+    File(OwnedFd),
 }
 
 /// The relay program.
 struct Relay {
-    path: CString,
-    /// The file in memory, which must not be overwritten before it is executed.
-    file: Option<OwnedFd>,
+    program: Program,
+    /// The names that its process can have, as the kernel makes them of what is executed.
+    names: Vec<Vec<u8>>,
 }
 
 impl Relay {
     fn open(prepared: &Prepared, path: Option<&Path>) -> Result<Self, Error> {
-        let (path, file) = match path {
+        match path {
             Some(path) if !path.is_absolute() => {
-                return Err(Error::Request { mistake: format!("the relay {path:?} is not an absolute path") });
+                Err(Error::Request { mistake: format!("the relay {path:?} is not an absolute path") })
             }
-            Some(path) => (path.as_os_str().to_owned(), None),
+            Some(path) => {
+                let program = CString::new(path.as_os_str().to_owned().into_vec())
+                    .map_err(|_| Error::Request { mistake: "the path of the relay holds a NUL byte".to_owned() })?;
+                Ok(Self { program: Program::Path(program), names: vec![name_of(path)] })
+            }
             None => {
                 let file = embedded(prepared).map_err(|cause| match cause.raw_os_error() {
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Error::Host { what: "a file in memory", cause },
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EFBIG) => {
+                        Error::Host { what: "a file in memory", cause }
+                    }
                     _ => Error::Relay { relay: None, cause },
                 })?;
-                (OsString::from(format!("/proc/self/fd/{}", file.as_raw_fd())), Some(file))
+                // Its number, or since Linux 6.14 the file's own name.
+                let names = vec![file.as_raw_fd().to_string().into_bytes(), name_of(Path::new("memfd:relay"))];
+                Ok(Self { program: Program::File(file), names })
             }
-        };
-        let path = CString::new(path.into_vec())
-            .map_err(|_| Error::Request { mistake: "the path of the relay holds a NUL byte".to_owned() })?;
-        Ok(Self { path, file })
+        }
     }
 }
 
 /// Opens the embedded relay beside the descriptors that are asked for.
 #[cfg(feature = "embedded")]
 fn embedded(prepared: &Prepared) -> io::Result<OwnedFd> {
-    let mut least = 3;
-    loop {
-        let file = crate::embedded::open(least)?;
-        if !prepared.plan.is_target(file.as_raw_fd()) {
-            return Ok(file);
-        }
-        least = file.as_raw_fd() + 1;
-    }
+    beside(&prepared.slate.descriptors, crate::embedded::open()?)
 }
 
 #[cfg(not(feature = "embedded"))]
@@ -146,13 +183,12 @@ fn embedded(_: &Prepared) -> io::Result<OwnedFd> {
 /// Whether the process executes the program, where it can be told. It is the relay or the program, and has let go of the
 /// status pipe.
 fn has_begun(id: i32, program: &Path, relay: &Relay) -> Option<bool> {
-    if sys::has_memory(id) {
+    if has_memory(id) {
         return Some(true);
     }
-    let relay = name_of(Path::new(OsStr::from_bytes(relay.path.to_bytes())));
-    // Where both have the same name it tells nothing.
-    let name = name_in_proc(id).filter(|_| name_of(program) != relay)?;
-    Some(name != relay)
+    // Where both can have the same name it tells nothing.
+    let name = name_in_proc(id).filter(|_| !relay.names.contains(&name_of(program)))?;
+    Some(!relay.names.contains(&name))
 }
 
 /// The name of a process, where /proc tells it.
@@ -164,59 +200,11 @@ fn name_in_proc(id: i32) -> Option<Vec<u8>> {
     Some(name[..length.saturating_sub(1)].to_vec())
 }
 
-/// The name of a process that executes `path`, the last part of that; see PR_SET_NAME(2const).
-fn name_of(path: &Path) -> Vec<u8> {
+/// The name that the kernel gives to a process that executes this: what follows the last slash, 15 bytes at the most.
+fn name_of(program: &Path) -> Vec<u8> {
     const LONGEST: usize = 15;
-    let name = path.file_name().unwrap_or(OsStr::new("")).as_bytes();
+    let name = program.as_os_str().as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     name[..name.len().min(LONGEST)].to_vec()
-}
-
-/// A status pipe that is full.
-fn gate() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT)?;
-    // Rounded up to one page, which is one packet.
-    fcntl_setpipe_size(&writer, 1)?;
-    rustix::io::write(&writer, b".")?;
-    Ok((reader, writer))
-}
-
-/// The file actions that bring each descriptor to its number, and the number that the status pipe gets.
-fn actions(prepared: &Prepared, relay: &Relay, writer: &OwnedFd) -> Result<(FileActions, RawFd), Error> {
-    let mut taken: BTreeSet<RawFd> = prepared.wanted.iter().flat_map(|&(target, source)| [target, source]).collect();
-    taken.extend([writer.as_raw_fd()]);
-    taken.extend(relay.file.as_ref().map(AsRawFd::as_raw_fd));
-    // Whatever else has that number here: the relay would only close it.
-    let mut free = (3..).filter(|number| !taken.contains(number));
-    let mut next = || free.next().unwrap_or(RawFd::MAX);
-
-    let (status, mut plan) = (next(), prepared.plan.clone());
-    let failed = |target: RawFd| {
-        move |cause: io::Error| {
-            let errno = cause.raw_os_error().unwrap_or(0) as u32;
-            prepared.step_failed(Step::Rename.number().into(), errno, target as u32)
-        }
-    };
-    let mut actions = FileActions::new().map_err(|cause| Error::Host { what: "memory", cause })?;
-    // First, while nothing has been moved over it.
-    actions.copy(writer.as_raw_fd(), status).map_err(failed(status))?;
-    // The C library takes a copy onto itself for what clears the close-on-exec mark, as POSIX has it.
-    for &(target, _) in prepared.wanted.iter().filter(|(target, source)| target == source) {
-        actions.copy(target, target).map_err(failed(target))?;
-    }
-    while let Some(next_move) = plan.next_move() {
-        match next_move {
-            Move::Copy { target, source } => {
-                actions.copy(source, target).map_err(failed(target))?;
-                plan.copied(target);
-            }
-            Move::SetAside(source) => {
-                let aside = next();
-                actions.copy(source, aside).map_err(failed(source))?;
-                plan.set_aside(source, aside);
-            }
-        }
-    }
-    Ok((actions, status))
 }
 
 /// relay's arguments; see its README.
@@ -237,15 +225,24 @@ fn arguments(prepared: &Prepared, status: RawFd) -> Vec<CString> {
     if !launch.listening.is_empty() {
         add(format!("--listen-fds={}", launch.listening.len()));
     }
-    prepared.settings.write(&mut |option| add(option.to_string()));
-    let mut add_two = |option: &std::ffi::CStr, value: &CString| all.extend([option.to_owned(), value.clone()]);
+    prepared.slate.settings.write(&mut |option| add(option.to_string()));
+    let mut add_two = |option: Other, value: &OsStr| {
+        let option = [b"--", option.text().as_c_str().to_bytes()].concat();
+        all.extend([option, value.as_bytes().to_vec()].map(|word| CString::new(word).unwrap_or_default()));
+    };
+    if !launch.listening.is_empty() {
+        // What of this kind is only inherited, relay removes.
+        for variable in launch.environment.set_for_sockets() {
+            add_two(Other::Env, OsStr::from_bytes(variable.to_bytes()));
+        }
+    }
     if let Some(directory) = &launch.directory {
-        add_two(c"--chdir", directory);
+        add_two(Other::Chdir, OsStr::from_bytes(directory.to_bytes()));
     }
     if let Some(name) = &launch.argv0 {
-        add_two(c"--argv0", name);
+        add_two(Other::Argv0, OsStr::from_bytes(name.to_bytes()));
     }
-    add_two(c"--", &launch.program);
+    all.extend([c"--".to_owned(), launch.program.clone()]);
     all.extend(launch.arguments.iter().cloned());
     all
 }
@@ -257,33 +254,73 @@ enum End {
     /// End of file alone.
     Silent,
     Failed(Error),
+    TooLate,
 }
 
 /// What the relay reports.
-struct Records<'l> {
+struct Report<'p, 'l> {
     reader: OwnedFd,
-    path: Option<&'l Path>,
+    path: Option<&'p Path>,
     deadline: Option<Instant>,
-    prepared: &'l Prepared<'l>,
+    prepared: &'p Prepared<'l>,
+    arguments: &'p [CString],
 }
 
-impl Records<'_> {
-    /// Opens the gate and reads to the end.
-    ///
-    /// There is then room for the two records that the relay writes at the most, so that this thread need not wake up
-    /// for the first one: it waits for the hang-up alone.
-    fn follow(&self) -> io::Result<End> {
-        fcntl_setpipe_size(&self.reader, 2 * page_size())?;
-        rustix::io::read(&self.reader, &mut [0; 1])?;
-        if !wait_for(&[self.reader.as_fd()], PollFlags::empty(), self.deadline)?[0] {
-            return Ok(End::Failed(self.too_late()));
+impl Report<'_, '_> {
+    /// Reads the report, and gives the process where it has become the program.
+    fn conclude(self, mut process: Process, relay: &Relay) -> Result<Process, Error> {
+        let program = || Launch::program(self.prepared.launch).to_owned();
+        let end = match self.follow() {
+            Ok(End::Ready) => self.prove(&mut process, relay),
+            Ok(end) => end,
+            Err(cause) => End::Failed(Error::host("the relay's report")(cause)),
+        };
+        if let End::Ready = end {
+            return Ok(process);
         }
+        let after = self.prepared.launch.timeout.unwrap_or_default();
+        let path = self.path.map(Path::to_owned);
+        // First, since a relay that waits for room in a pipe which nobody reads does not end.
+        drop(self.reader);
+        match end {
+            End::Failed(error) => {
+                process.end();
+                Err(error)
+            }
+            End::TooLate => Err(Error::Timeout { program: program(), after, is_left: !process.end() }),
+            End::Silent | End::Ready => Err(match process.ends_by_itself() {
+                Some(status) if status.is_none_or(|status| status.code().is_none()) => {
+                    Error::Killed { program: program(), status, may_have_begun: false }
+                }
+                ended => {
+                    if ended.is_none() {
+                        // It has let go of the pipe and goes on.
+                        process.end();
+                    }
+                    Error::Protocol { relay: path, status: ended.flatten() }
+                }
+            }),
+        }
+    }
+
+    /// Reads to the end.
+    ///
+    /// Where there is room for the two records that the relay writes at the most, this thread need not wake up for the first
+    /// one: it waits for the hang-up alone.
+    fn follow(&self) -> io::Result<End> {
+        let has_room = fcntl_getpipe_size(&self.reader).is_ok_and(|size| size >= 2 * page_size());
+        let events = if has_room { PollFlags::empty() } else { PollFlags::IN };
         let mut is_ready = false;
         // One byte more than a record has, so that a longer packet is told from one.
         let mut packet = [0; Record::SIZE + 1];
         loop {
+            if !wait_for(&[self.reader.as_fd()], events, self.deadline)?[0] {
+                return Ok(End::TooLate);
+            }
             let record = match rustix::io::read(&self.reader, &mut packet) {
                 Err(Errno::INTR) => continue,
+                // The program may have begun: what the process is, is told otherwise.
+                Err(_) if is_ready => return Ok(End::Ready),
                 Err(errno) => return Err(errno.into()),
                 Ok(0) => return Ok(if is_ready { End::Ready } else { End::Silent }),
                 Ok(Record::SIZE) => packet.first_chunk().and_then(Record::decode),
@@ -292,41 +329,41 @@ impl Records<'_> {
             match record {
                 Some(Record::READY) if !is_ready => is_ready = true,
                 Some(record) => {
-                    return Ok(End::Failed(self.prepared.step_failed(record.step, record.errno, record.detail)));
+                    let record = [record.step, record.errno, record.detail];
+                    return Ok(End::Failed(self.prepared.record_failed(record, self.arguments)));
                 }
-                None => return Ok(End::Failed(Error::Protocol { relay: self.path.map(Path::to_owned) })),
+                None => {
+                    let relay = self.path.map(Path::to_owned);
+                    return Ok(End::Failed(Error::Protocol { relay, status: None }));
+                }
             }
         }
     }
 
     /// Whether the program began, after READY and end of file.
-    fn prove(&self, process: &mut Process, relay: &Relay) -> Result<(), Error> {
-        let program = self.prepared.program();
+    fn prove(&self, process: &mut Process, relay: &Relay) -> End {
+        let program = self.prepared.launch.program();
         loop {
             let has_begun = has_begun(process.id, program, relay);
             // Looked at after that: while this says that it is there, the name was its own.
-            match process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {
-                Ok(Some(status)) if status.code().is_some() => return Ok(()),
-                Ok(Some(_)) if process.status.is_none() && has_begun == Some(true) => return Ok(()),
-                Ok(None) if has_begun != Some(false) => return Ok(()),
-                // All its descriptors are closed, and it is about to be dead.
-                Ok(None) => {
-                    let soon = Instant::now() + Duration::from_millis(1);
-                    let _ = wait_for(&[process.pidfd.as_fd()], PollFlags::IN, Some(soon));
-                    if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
-                        return Err(self.too_late());
+            let (status, may_have_begun) =
+                match process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {
+                    Ok(Some(status)) if status.code().is_some() => return End::Ready,
+                    Ok(Some(_)) if process.status.is_none() && has_begun == Some(true) => return End::Ready,
+                    Ok(None) if has_begun != Some(false) => return End::Ready,
+                    // All its descriptors are closed, and it is about to be dead.
+                    Ok(None) => {
+                        let soon = Instant::now() + Duration::from_millis(1);
+                        let _ = wait_for(&[process.pidfd.as_fd()], PollFlags::IN, Some(soon));
+                        if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
+                            return End::TooLate;
+                        }
+                        continue;
                     }
-                }
-                Ok(Some(status)) => {
-                    return Err(Error::Killed { program: program.to_owned(), status: Some(status) });
-                }
-                Err(_) => return Err(Error::Killed { program: program.to_owned(), status: None }),
-            }
+                    Ok(Some(status)) => (Some(status), has_begun != Some(false) || process.status.is_some()),
+                    Err(_) => (None, true),
+                };
+            return End::Failed(Error::Killed { program: program.to_owned(), status, may_have_begun });
         }
-    }
-
-    fn too_late(&self) -> Error {
-        let after = self.prepared.launch.timeout.unwrap_or_default();
-        Error::Timeout { program: self.prepared.program().to_owned(), after }
     }
 }

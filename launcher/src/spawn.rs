@@ -1,110 +1,279 @@
-//! posix_spawn(3) with file actions. Not by nix, whose file actions (0.31) take the error number that these functions
-//! return for success and drop the action: a descriptor that cannot have its number would just be missing.
+//! The child that both vehicles make: it shares this process's memory, on a stack of its own, until it executes a program.
+//!
+//! # What the child may do
+//!
+//! It is a process of its own as far as descriptors, dispositions, directory and limits go, but its memory is the host's,
+//! with every lock in whatever state another thread has it. So it only makes raw system calls: the steps of `exec_relay`,
+//! which is `no_std`, allocates nothing, takes no lock and returns its errors by value. It touches its own stack, and
+//! [`Shared`], which nobody else touches before the kernel lets this thread go on.
+//!
+//! All signals are blocked from before the clone: a handler that ran in the child would run on the host's memory. In the
+//! child they stay so until each has its disposition, the default or ignored; the child's table is a copy (no
+//! CLONE_SIGHAND).
+//!
+//! # What is proven
+//!
+//! The kernel lets this thread go on when the child has let go of the memory: by a successful execve(2), or by its end,
+//! of which a signal may be the cause at any time. `Shared` tells how far the child got, but not whether it was killed
+//! after it had said that it is ready. That is told by the kernel's bookkeeping of children, where the child is made with no
+//! termination signal: this makes it a "clone" child that only a wait with __WCLONE finds (waitpid(2)), and execve(2)
+//! makes it an ordinary one ("the termination signal is reset to SIGCHLD", execve(2)) before it lets go of the memory.
+//! So a wait with __WCLONE gives ECHILD where the exec was past its point of no return, and the dead child, which it
+//! reaps, otherwise. Without looking at /proc, whether or not the host ignores SIGCHLD or waits for every child: neither
+//! touches a clone child. A host whose other threads wait with __WALL can take a dead one away; if they also reap the
+//! program, and it was killed after it had said that it is ready, nobody can tell the two apart.
+//!
+//! A program that the kernel accepts and kills while it is mapped (no memory, a damaged file) counts as begun.
+//!
+//! # Emulators
+//!
+//! valgrind makes a fork of this clone: nothing that the child writes is seen here, not even that it runs. That is how it
+//! is found out. qemu-user makes no child without a termination signal.
+//!
+//! # Why clone(2) and not clone3(2)
+//!
+//! What clone3 adds is not needed: CLONE_PIDFD and the choice of the termination signal are in both. The C library has
+//! a function for clone, so this needs no assembler for any architecture, and sandboxes let it through: they cannot see
+//! clone3's flags, so many answer ENOSYS or EPERM to it.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::RawFd;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::process::ExitStatus;
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use exec_relay::signal::{self, SignalSet};
+use exec_relay::errno;
+use exec_relay::signal::SignalSet;
+use exec_relay::status::Failure;
+use exec_relay::sys::{self, DescriptorTable};
+use rustix::event::PollFlags;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-/// What the new process does to its descriptors before it executes its program, in this order.
-pub struct FileActions(libc::posix_spawn_file_actions_t);
+use crate::child::{Process, exit_status};
+use crate::descriptors::above_standard;
+use crate::error::PROCESS;
+use crate::wait::wait_for;
 
-/// The error that a posix_spawn function returns as a number.
-fn outcome(errno: c_int) -> io::Result<()> {
-    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
+/// What the child does. Both functions run in it: see the top of this file for what they may do.
+pub trait Work {
+    /// Whether the exec is to be proven by the child's having no termination signal before it. Otherwise that is SIGCHLD.
+    const IS_PROVEN: bool;
+
+    /// All that comes before the exec.
+    fn prepare(&mut self, table: DescriptorTable) -> Result<(), Failure>;
+
+    /// Executes the program. Returns only where that failed.
+    fn exec(&self) -> Failure;
 }
 
-impl FileActions {
-    /// None yet.
-    pub fn new() -> io::Result<Self> {
-        let mut actions = MaybeUninit::uninit();
-        // SAFETY: initializes what it is given, where it does not fail.
-        unsafe {
-            outcome(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
-            Ok(Self(actions.assume_init()))
+/// What became of the child.
+pub enum Spawned {
+    /// It executes the program; where [`Work::IS_PROVEN`] is not asked for, it may also have been killed right before that.
+    Executes(Process),
+    /// It failed and has ended.
+    Failed(Failure),
+    /// It was killed before it executed the program, and has ended, in this way where that is known.
+    Gone(Option<ExitStatus>),
+    /// Its memory is not this process's, so it has told nothing. It lives or has ended.
+    NotShared(Process),
+}
+
+/// Makes the child and waits until it has let go of this memory.
+///
+/// # Errors
+///
+/// What clone(2) says, EMFILE for the pidfd included, and what cannot be had for it: the message then says what.
+pub fn spawn<W: Work>(work: W) -> Result<Spawned, (&'static str, io::Error)> {
+    // On the heap: threads may have small stacks.
+    let mut shared = Box::new(Shared { work, state: AtomicU32::new(NEVER), failure: None });
+    let stack = Stack::take().map_err(|cause| ("a stack", cause))?;
+    let blocked = Blocked::new().map_err(|cause| ("a blocked signal mask", cause))?;
+    let started = start(&stack, &mut shared);
+    let spawned = started.and_then(|(id, pidfd)| became::<W>(id, pidfd, &shared));
+    drop(blocked);
+    stack.put_back();
+    spawned.map_err(|cause| match cause.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => ("a descriptor for the new process", cause),
+        _ => (PROCESS, cause),
+    })
+}
+
+/// How far the child got.
+const NEVER: u32 = 0;
+const RUNS: u32 = 1;
+const READY: u32 = 2;
+
+/// What host and child share beyond what neither changes. The child alone touches it until this thread goes on.
+struct Shared<W> {
+    work: W,
+    state: AtomicU32,
+    failure: Option<Failure>,
+}
+
+/// Where the child begins. It is not unwound, and returns to nobody.
+extern "C" fn child<W: Work>(shared: *mut c_void) -> c_int {
+    // SAFETY: `start` passes a Shared<W>, which outlives the child's use of this memory, and nobody else touches it.
+    let shared = unsafe { &mut *shared.cast::<Shared<W>>() };
+    shared.state.store(RUNS, Ordering::Release);
+    // SAFETY: the process has this one thread, and no code of the host's runs in it, since all signals are blocked (1). Its
+    // table is a copy of the host's, because it was made without CLONE_FILES (2).
+    let table = unsafe { DescriptorTable::seize() };
+    let failure = match shared.work.prepare(table) {
+        Ok(()) => {
+            shared.state.store(READY, Ordering::Release);
+            shared.work.exec()
         }
-    }
-
-    /// Makes `target` a copy of `source` that is not close-on-exec, even where both are the same.
-    ///
-    /// # Errors
-    ///
-    /// EMFILE where either is no number below the limit of descriptors, ENOMEM.
-    pub fn copy(&mut self, source: RawFd, target: RawFd) -> io::Result<()> {
-        // SAFETY: the actions are initialized.
-        match unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, source, target) } {
-            // Nothing is looked at yet but the limit; relay and InPlace have the same name for this.
-            libc::EBADF => outcome(libc::EMFILE),
-            returned => outcome(returned),
-        }
-    }
-
-    /// Starts the program in a new process, whose number is returned. What is not in `ignored` has its default there,
-    /// which the C library sets with fewer calls than it takes to find out what it was.
-    pub fn spawn(
-        &self,
-        ignored: SignalSet,
-        program: &CStr,
-        arguments: &[impl AsRef<CStr>],
-        environment: &[impl AsRef<CStr>],
-    ) -> io::Result<i32> {
-        let (arguments, environment) = (vector(arguments), vector(environment));
-        let attributes = Attributes::new(ignored)?;
-        let mut id = 0;
-        // SAFETY: the strings are borrowed, their vectors end with a NULL, and the C library changes neither. It returns
-        // when the new process uses this memory no more.
-        outcome(unsafe {
-            libc::posix_spawn(
-                &raw mut id,
-                program.as_ptr(),
-                &raw const self.0,
-                &raw const attributes.0,
-                arguments.as_ptr().cast(),
-                environment.as_ptr().cast(),
-            )
-        })?;
-        Ok(id)
-    }
+        Err(failure) => failure,
+    };
+    shared.failure = Some(failure);
+    sys::exit(127)
 }
 
-impl Drop for FileActions {
-    fn drop(&mut self) {
-        // SAFETY: they are initialized, and not used any more.
-        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+/// Makes the child and waits until it has let go of this memory. Its number and its pidfd.
+fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, OwnedFd)> {
+    // The lowest byte is the termination signal.
+    let signal = if W::IS_PROVEN { 0 } else { libc::SIGCHLD };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | signal;
+    let mut pidfd: RawFd = -1;
+    let shared = (&raw mut *shared).cast::<c_void>();
+    // SAFETY: the stack is the child's alone and large enough for what it does, with a guard below. CLONE_VFORK keeps
+    // this thread, and so everything that it has borrowed, until the child uses neither any more. The child has this
+    // thread's thread-local storage, and does not touch it. The pidfd is written to a local variable.
+    let id = unsafe { libc::clone(child::<W>, stack.top(), flags, shared, &raw mut pidfd) };
+    if id == -1 {
+        return Err(io::Error::last_os_error());
     }
+    if pidfd < 0 {
+        // Linux before 5.2 passes over CLONE_PIDFD. Nothing is known of the child then but its number.
+        // SAFETY: touches no memory; a child that has not been waited for keeps its number.
+        unsafe { libc::kill(id, libc::SIGKILL) };
+        return Err(io::Error::from_raw_os_error(libc::ENOSYS));
+    }
+    // SAFETY: the kernel has just opened it for us.
+    Ok((id, unsafe { OwnedFd::from_raw_fd(pidfd) }))
 }
 
-/// What posix_spawn does beside file actions.
-struct Attributes(libc::posix_spawnattr_t);
-
-impl Attributes {
-    fn new(ignored: SignalSet) -> io::Result<Self> {
-        let (mut attributes, mut defaults) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-        // SAFETY: each call initializes what it is given, or changes what has been initialized.
-        unsafe {
-            outcome(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
-            let mut attributes = Self(attributes.assume_init());
-            libc::sigfillset(defaults.as_mut_ptr());
-            for signal in signal::ALL.filter(|&signal| ignored.has(signal)) {
-                libc::sigdelset(defaults.as_mut_ptr(), signal as c_int);
+/// What became of the child, which has let go of this memory.
+fn became<W: Work>(id: i32, pidfd: OwnedFd, shared: &Shared<W>) -> io::Result<Spawned> {
+    let state = shared.state.load(Ordering::Acquire);
+    let has_ended = shared.failure.is_some() || state == RUNS;
+    if has_ended || W::IS_PROVEN && state == READY {
+        // One that executes the program is no clone child any more: ECHILD. One that does not lets go of the memory a little
+        // before it is dead.
+        let kind = if W::IS_PROVEN { libc::__WCLONE } else { 0 };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::from_bits_retain(kind as u32);
+        let reaped = match retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), options)) {
+            Ok(status) => Some(status.as_ref().and_then(exit_status)),
+            Err(Errno::CHILD) => None,
+            Err(errno) => {
+                Process::new(id, pidfd).end();
+                return Err(errno.into());
             }
-            outcome(libc::posix_spawnattr_setsigdefault(&raw mut attributes.0, defaults.as_ptr()))?;
-            outcome(libc::posix_spawnattr_setflags(&raw mut attributes.0, libc::POSIX_SPAWN_SETSIGDEF as _))?;
-            Ok(attributes)
+        };
+        return Ok(match (shared.failure, reaped) {
+            (Some(failure), _) => Spawned::Failed(failure),
+            (None, Some(status)) => Spawned::Gone(status),
+            // It was reaped by somebody else, though nobody but us should have been able to.
+            (None, None) if state == RUNS => Spawned::Gone(None),
+            (None, None) => Spawned::Executes(Process::new(id, above_standard(pidfd)?)),
+        });
+    }
+    if state == NEVER && was_killed(pidfd.as_fd()) {
+        let status = Process::new(id, pidfd).wait(WaitIdOptions::EXITED | any_child()).unwrap_or(None);
+        return Ok(Spawned::Gone(status));
+    }
+    let process = Process::new(id, above_standard(pidfd)?);
+    Ok(if state == NEVER { Spawned::NotShared(process) } else { Spawned::Executes(process) })
+}
+
+/// Clone children and ordinary ones.
+fn any_child() -> WaitIdOptions {
+    WaitIdOptions::from_bits_retain(libc::__WALL as u32)
+}
+
+/// Whether a child that has never run was killed by a signal. Otherwise it does run, and its memory is another one.
+fn was_killed(pidfd: BorrowedFd) -> bool {
+    // It lets go of the memory a little before it is dead.
+    let soon = Instant::now() + Duration::from_millis(100);
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT | any_child();
+    let is_dead = wait_for(&[pidfd], PollFlags::IN, Some(soon)).is_ok_and(|[is_dead]| is_dead);
+    is_dead
+        && match retry_on_intr(|| waitid(WaitId::PidFd(pidfd), options)) {
+            Ok(status) => status.is_some_and(|status| status.terminating_signal().is_some()),
+            Err(_) => true,
         }
+}
+
+/// Every signal blocked, those of the C library included; back to what it was when dropped.
+pub struct Blocked {
+    before: SignalSet,
+    /// The mask is this thread's.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Blocked {
+    pub fn new() -> io::Result<Self> {
+        let failed = |errno: errno::Errno| io::Error::from_raw_os_error(errno.number() as i32);
+        let before = sys::blocked().map_err(failed)?;
+        sys::set_blocked(SignalSet::FULL).map_err(failed)?;
+        Ok(Self { before, _thread: PhantomData })
     }
 }
 
-impl Drop for Attributes {
+impl Drop for Blocked {
     fn drop(&mut self) {
-        // SAFETY: they are initialized, and not used any more.
-        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+        let _ = sys::set_blocked(self.before);
     }
 }
 
-fn vector(strings: &[impl AsRef<CStr>]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ref().as_ptr()).chain([ptr::null()]).collect()
+/// The child's stack, with a guard below.
+struct Stack(*mut c_void);
+
+thread_local! {
+    /// The stack of this thread's last launch, for the next one: mapping one and touching its pages for the first time is
+    /// a tenth of what a launch costs. It goes with the thread.
+    static LAST: Cell<Option<Stack>> = const { Cell::new(None) };
+}
+
+impl Stack {
+    /// In bytes; no less than a page of any size that Linux has.
+    const GUARD: usize = 65_536;
+    /// In bytes: the steps use less than 8 KiB; a development build, several times that.
+    const SIZE: usize = 65_536;
+
+    /// Takes the last one, or maps one. Where the thread is ending, nothing is kept.
+    fn take() -> io::Result<Self> {
+        LAST.try_with(Cell::take).ok().flatten().map_or_else(Self::new, Ok)
+    }
+
+    fn put_back(self) {
+        let _ = LAST.try_with(|last| last.set(Some(self)));
+    }
+
+    fn new() -> io::Result<Self> {
+        let (flags, access) = (MapFlags::PRIVATE | MapFlags::STACK, ProtFlags::READ | ProtFlags::WRITE);
+        // SAFETY: a new mapping, where the kernel likes.
+        let stack = Self(unsafe { mmap_anonymous(ptr::null_mut(), Self::GUARD + Self::SIZE, access, flags)? });
+        // SAFETY: the lowest part of it, of which nobody knows yet.
+        unsafe { mprotect(stack.0, Self::GUARD, MprotectFlags::empty())? };
+        Ok(stack)
+    }
+
+    fn top(&self) -> *mut c_void {
+        // SAFETY: just past the mapping's end.
+        unsafe { self.0.byte_add(Self::GUARD + Self::SIZE) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and the child has left it.
+        let _ = unsafe { munmap(self.0, Self::GUARD + Self::SIZE) };
+    }
 }

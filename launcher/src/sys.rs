@@ -1,11 +1,18 @@
-//! Calls on processes that no safe crate has whole.
+//! What no safe crate has whole: calls on processes, and the host's own environment.
 
+use std::ffi::c_char;
 use std::io;
 use std::mem::zeroed;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
+use std::time::{Duration, Instant};
+
+use exec_relay::text::Strings;
+use rustix::event::PollFlags;
+
+use crate::wait::wait_for;
 
 /// Sends any signal, those of real time included, which safe crates leave out; see pidfd_send_signal(2). Linux 5.1.
 pub fn send_signal(pidfd: BorrowedFd, signal: i32) -> io::Result<()> {
@@ -17,11 +24,40 @@ pub fn send_signal(pidfd: BorrowedFd, signal: i32) -> io::Result<()> {
     }
 }
 
+/// A copy of whatever has this number here, close-on-exec and above the standard ones. EBADF where nothing has.
+pub fn copy_of(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: touches no memory, and the copy is nobody else's.
+    match unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the same.
+        copy => Ok(unsafe { OwnedFd::from_raw_fd(copy) }),
+    }
+}
+
 /// Asks for the exit code, and says that there is one.
 const EXIT: u64 = libc::PIDFD_INFO_EXIT as u64;
 
-/// How the child of a pidfd ended that somebody else has reaped. ECHILD where the kernel does not tell.
+/// How long the kernel may take from a process's death, which its pidfd shows, to its release, from which on the pidfd
+/// tells how it ended.
+const RELEASE: Duration = Duration::from_millis(500);
+
+/// How the child of a pidfd ended that somebody else has reaped. ECHILD where the kernel does not tell: before Linux 6.15.
 pub fn status_of_reaped(pidfd: BorrowedFd) -> io::Result<ExitStatus> {
+    let unknown = || io::Error::from_raw_os_error(libc::ECHILD);
+    match exit_code(pidfd) {
+        Ok(Some(code)) => return Ok(ExitStatus::from_raw(code)),
+        // It is dead, but not released yet.
+        Ok(None) => {}
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+        Err(_) => return Err(unknown()),
+    }
+    // When it is released the pidfd hangs up. POLLIN, which is not asked for, has been there since its death.
+    wait_for(&[pidfd], PollFlags::empty(), Instant::now().checked_add(RELEASE))?;
+    exit_code(pidfd).ok().flatten().map(ExitStatus::from_raw).ok_or_else(unknown)
+}
+
+/// The exit code, as wait(2) encodes it, of a process that is released; nothing of one that is not.
+fn exit_code(pidfd: BorrowedFd) -> io::Result<Option<i32>> {
     // SAFETY: zero is a value of all that is in it. The kernel reads and writes one structure, of the size that the
     // request's number holds.
     let (value, info) = unsafe {
@@ -29,10 +65,9 @@ pub fn status_of_reaped(pidfd: BorrowedFd) -> io::Result<ExitStatus> {
         info.mask = EXIT;
         (libc::ioctl(pidfd.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info), info)
     };
-    if value == 0 && info.mask & EXIT != 0 {
-        Ok(ExitStatus::from_raw(info.exit_code))
-    } else {
-        Err(io::Error::from_raw_os_error(libc::ECHILD))
+    match value {
+        0 => Ok((info.mask & EXIT != 0).then_some(info.exit_code)),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -46,4 +81,38 @@ pub fn has_memory(id: i32) -> bool {
     // SAFETY: writes one byte of ours at the most.
     let read = unsafe { libc::process_vm_readv(id, &raw const here, 1, &raw const there, 1, 0) };
     read >= 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+}
+
+/// The host's environment as it lies in memory, malformed entries included.
+///
+/// Whoever changes it at the same time, by setenv(3) or `std::env::set_var`, must know that nobody reads it: that is the
+/// condition under which those may be called.
+pub fn environment() -> Strings<'static, 'static> {
+    unsafe extern "C" {
+        static mut environ: *const *const c_char;
+    }
+    const EMPTY: &[usize; 1] = &[0];
+    // SAFETY: a vector that ends with a NULL (1), of strings (3), as environ(7) has it; a host may also have set it to NULL.
+    // What changes it meanwhile breaks its own condition (2).
+    unsafe {
+        let vector = if environ.is_null() { EMPTY.as_ptr().cast() } else { environ };
+        Strings::new(vector)
+    }
+}
+
+/// Does something that may exceed RLIMIT_FSIZE. Instead of the signal, SIGXFSZ, there is only the error, EFBIG. All signals
+/// must be blocked in this thread.
+#[cfg(feature = "embedded")]
+pub fn without_file_size_signal<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let outcome = action();
+    if outcome.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EFBIG)) {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a set is plain numbers, and the calls read and write it; nothing is written where the information is NULL.
+        unsafe {
+            let mut set: libc::sigset_t = zeroed();
+            libc::sigaddset(&raw mut set, libc::SIGXFSZ);
+            libc::sigtimedwait(&raw const set, ptr::null_mut(), &raw const at_once);
+        }
+    }
+    outcome
 }

@@ -1,6 +1,6 @@
 //! From a [`Launch`] to a [`Child`], by the vehicle that was chosen.
 
-use crate::child::Child;
+use crate::child::{Child, reap_left};
 use crate::error::Error;
 use crate::launch::{Launch, Vehicle};
 use crate::prepared::Prepared;
@@ -16,12 +16,13 @@ impl Launch<'_> {
         if let Some(mistake) = &self.mistake {
             return Err(Error::Request { mistake: mistake.clone() });
         }
-        let prepared = Prepared::new(self)?;
+        reap_left();
+        let mut prepared = Prepared::new(self)?;
         let process = match &self.vehicle {
-            Vehicle::InPlace => in_place::launch(&prepared)?,
+            Vehicle::InPlace => in_place::launch(&mut prepared)?,
             #[cfg(feature = "embedded")]
-            Vehicle::Relay => relay::launch(&prepared, None)?,
-            Vehicle::RelayAt(path) => relay::launch(&prepared, Some(path))?,
+            Vehicle::Relay => relay::launch(&mut prepared, None)?,
+            Vehicle::RelayAt(path) => relay::launch(&mut prepared, Some(path))?,
         };
         Ok(Child::new(process, prepared.pipes, prepared.pulse))
     }

@@ -24,6 +24,7 @@ mod mask;
 pub mod exec;
 
 pub use descriptors::unmark;
+pub use rename::give_numbers;
 
 use crate::settings::Settings;
 use crate::slate::Slate;

@@ -370,8 +370,8 @@ int32_t exec_relay_child_signal(const ExecRelayChild *child, int32_t signal);
 
 /*
  One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
- is what `fds[i]` is here, or closed where that is -1, and it has no others. An `envp` of NULL is this process's, and so
- are all limits.
+ is what `fds[i]` is here, or closed where that is -1, and it has no others. The environment is `envp`, as it is; NULL
+ is this process's own, which is handed on unread, so that another thread may call setenv(3). Limits are this process's.
 
  Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
  that cannot be expressed, ECHILD where the process was gone before the program began.

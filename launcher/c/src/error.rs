@@ -57,7 +57,8 @@ impl From<&Error> for ExecRelayError {
         }
         let (kind, detail) = match error {
             Error::Request { .. } => (ExecRelayKind::Request, 0),
-            Error::Host { .. } => (ExecRelayKind::Host, 0),
+            Error::Source { source, .. } => (ExecRelayKind::Request, *source),
+            Error::Host { .. } | Error::NotShared { .. } => (ExecRelayKind::Host, 0),
             Error::Process { .. } => (ExecRelayKind::Process, 0),
             Error::Relay { .. } => (ExecRelayKind::Relay, 0),
             Error::Step { concern, .. } => (ExecRelayKind::Step, number_of(concern)),
@@ -78,7 +79,7 @@ impl From<&Error> for ExecRelayError {
 fn number_of(concern: &Concern) -> i32 {
     match *concern {
         Concern::Descriptor(number) => number,
-        Concern::Signal(number) | Concern::Process(number) | Concern::Argument(number) => number as i32,
+        Concern::Signal(number) | Concern::Process(number) => number as i32,
         _ => 0,
     }
 }

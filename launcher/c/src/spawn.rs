@@ -9,8 +9,8 @@ use crate::launch::lent;
 use crate::strings::{strings, text};
 
 /// One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
-/// is what `fds[i]` is here, or closed where that is -1, and it has no others. An `envp` of NULL is this process's, and so
-/// are all limits.
+/// is what `fds[i]` is here, or closed where that is -1, and it has no others. The environment is `envp`, as it is; NULL
+/// is this process's own, which is handed on unread, so that another thread may call setenv(3). Limits are this process's.
 ///
 /// Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
 /// that cannot be expressed, ECHILD where the process was gone before the program began.
@@ -29,21 +29,17 @@ pub unsafe extern "C" fn exec_relay_spawn(
     fds: *const i32,
     fd_count: usize,
 ) -> i32 {
-    // SAFETY: vectors (2), and nobody changes them while these are used (4).
-    let (mut arguments, variables) = unsafe { (strings(argv), strings(envp)) };
+    // SAFETY: a vector, or NULL (2), and nobody changes it while this is used (4).
+    let mut arguments = unsafe { strings(argv) };
     // SAFETY: it ends with a NUL, and is copied here (1).
     let mut launch = Launch::new(unsafe { text(path) });
     if let Some(name) = arguments.next() {
-        launch.argv0(name);
+        launch.argv0(OsStr::from_bytes(name.to_bytes()));
     }
-    launch.args(arguments).keep_nofile();
+    launch.args(arguments.map(|argument| OsStr::from_bytes(argument.to_bytes()))).keep_nofile();
     if !envp.is_null() {
-        launch.env_clear();
-        for variable in variables {
-            let mut parts = variable.as_bytes().splitn(2, |&byte| byte == b'=').map(OsStr::from_bytes);
-            let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            launch.env(name, value);
-        }
+        // SAFETY: a vector (2), and nobody changes it while this is used (4).
+        launch.env_exactly(unsafe { strings(envp) });
     }
     launch.stdin(Stdio::Closed).stdout(Stdio::Closed).stderr(Stdio::Closed);
     for index in 0..fd_count {

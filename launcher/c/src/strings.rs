@@ -15,14 +15,14 @@ pub unsafe fn text<'a>(text: *const c_char) -> &'a OsStr {
 ///
 /// 1. `vector` must be NULL, or a vector of strings that ends with a NULL, and stay as it is for as long as what is
 ///    returned is used.
-pub unsafe fn strings<'a>(vector: *const *const c_char) -> impl Iterator<Item = &'a OsStr> {
+pub unsafe fn strings<'a>(vector: *const *const c_char) -> impl Iterator<Item = &'a CStr> {
     let mut next = vector;
     std::iter::from_fn(move || {
         // SAFETY: it ends with a NULL, beyond which this does not go, and lasts for 'a (1).
         unsafe {
             let string = *next.as_ref()?;
             next = next.add(1);
-            if string.is_null() { None } else { Some(text(string)) }
+            if string.is_null() { None } else { Some(CStr::from_ptr(string)) }
         }
     })
     .fuse()

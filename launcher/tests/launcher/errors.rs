@@ -148,11 +148,15 @@ fn something_else_in_the_place_of_the_relay() {
     // Dies without a word.
     let mute = script(directory.path(), "mute", "#!/bin/sh\nexit 3\n", 0o755);
     let error = fails(&Vehicle::RelayAt(mute), |_| {}, Path::new("/bin/true"));
-    assert!(matches!(&error, Error::Killed { status: Some(status), .. } if status.code() == Some(3)), "{error:?}");
+    assert!(matches!(&error, Error::Protocol { status: Some(status), .. } if status.code() == Some(3)), "{error:?}");
+    let error = fails(&Vehicle::RelayAt("/bin/true".into()), |_| {}, Path::new("/bin/true"));
+    assert!(matches!(&error, Error::Protocol { status: Some(status), .. } if status.success()), "{error:?}");
+    let sentence = "the relay /bin/true ended without a report (exit status: 0): it is no relay, or cannot report";
+    assert_eq!(error.to_string(), sentence);
     // Answers something else. It is told the descriptor in its first argument.
     let other = script(directory.path(), "other", "#!/bin/sh\necho hello, I am no relay >&${1#--status=}\n", 0o755);
     let error = fails(&Vehicle::RelayAt(other.clone()), |_| {}, Path::new("/bin/true"));
-    assert!(matches!(&error, Error::Protocol { relay: Some(relay) } if *relay == other), "{error:?}");
+    assert!(matches!(&error, Error::Protocol { relay: Some(relay), status: None } if *relay == other), "{error:?}");
     // Never answers.
     let silent = script(directory.path(), "silent", "#!/bin/sh\nexec sleep 1000\n", 0o755);
     let after = Duration::from_millis(50);

@@ -118,18 +118,21 @@ fn killed_at_each_stage() {
         // After READY.
         (libc::SYS_execve, 1),
     ];
-    // By the C library's hand before the first exec, by relay's after that.
-    let relayed = [
-        (libc::SYS_execve, 1),
-        (libc::SYS_close_range, 1),
-        (libc::SYS_setitimer, 1),
-        (libc::SYS_write, 1),
-        // After READY.
-        (libc::SYS_execve, 2),
-    ];
+    // By relay's hand after the first exec, which is by the file in memory where relay is embedded.
+    let relayed = |first_exec, last_exec| {
+        [
+            (first_exec, 1),
+            (libc::SYS_close_range, 1),
+            (libc::SYS_setitimer, 1),
+            (libc::SYS_write, 1),
+            // After READY.
+            (libc::SYS_execve, last_exec),
+        ]
+    };
     let stages = in_place.map(|stage| (stage, Vehicle::InPlace)).into_iter();
-    let stages = stages.chain(relayed.map(|stage| (stage, Vehicle::Relay)));
-    for ((call, nth), vehicle) in stages.chain(relayed.map(|stage| (stage, Vehicle::RelayAt(relay())))) {
+    let stages = stages.chain(relayed(libc::SYS_execveat, 1).map(|stage| (stage, Vehicle::Relay)));
+    let at_path = relayed(libc::SYS_execve, 2).map(|stage| (stage, Vehicle::RelayAt(relay())));
+    for ((call, nth), vehicle) in stages.chain(at_path) {
         let outcome = launch_killed_at(call, nth, vehicle.clone());
         let Err(Error::Killed { status: Some(status), .. }) = &outcome else {
             panic!("{vehicle:?}, call {call}, {nth}: {outcome:?}");
@@ -185,7 +188,7 @@ fn killed_where_sigchld_is_ignored() {
     });
 }
 
-/// While the host is in posix_spawn, another of its threads forks, without exec: that process holds the status pipe, and
+/// While the host is in clone, another of its threads forks, without exec: that process holds the status pipe, and
 /// everything else. InPlace has nothing that could be held.
 #[test]
 fn a_sibling_holds_everything() {
