@@ -204,7 +204,9 @@ impl Error {
         arguments: &[CString],
         [number, errno, detail]: [u32; 3],
     ) -> Self {
-        let cause = io::Error::from_raw_os_error(errno as i32);
+        // No errno tells of a mistake; whoever looks for one is not to find that all went well.
+        let errno = if errno == 0 { libc::EINVAL } else { errno as i32 };
+        let cause = io::Error::from_raw_os_error(errno);
         match Step::from_number(number) {
             Some(step) => Self::Step {
                 program: program.to_owned(),
@@ -255,6 +257,10 @@ impl fmt::Display for Error {
                     }
                     (Step::Interpreter, _) => write!(out, "the interpreter it names is missing"),
                     (Step::Exec, _) => write!(out, "{}", reason(cause)),
+                    (_, Concern::Argument(argument)) => {
+                        let message = step.text().as_c_str().to_string_lossy().replace('@', argument);
+                        write!(out, "the relay is of another version: {message}")
+                    }
                     _ => {
                         let message = step.text().as_c_str().to_string_lossy();
                         write!(out, "{}: {}", message.replace(['@', '#'], &concern.subject()), reason(cause))

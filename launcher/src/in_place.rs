@@ -74,6 +74,6 @@ impl Work for InPlace<'_, '_> {
     }
 
     fn exec(&self) -> Failure {
-        exec::exec(self.program, self.arguments, self.environment)
+        exec::exec(self.program, self.slate.settings.ignored, self.arguments, self.environment)
     }
 }

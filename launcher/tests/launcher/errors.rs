@@ -164,6 +164,53 @@ fn something_else_in_the_place_of_the_relay() {
     assert!(matches!(error, Error::Timeout { after: found, .. } if found == after), "{error:?}");
 }
 
+/// A relay of another version: what its records say is told, and an option that it does not know is named.
+#[test]
+fn records_of_another_version() {
+    let directory = TempDir::new().expect("a directory");
+    // A record of this step, errno and detail, on the descriptor that the first argument names.
+    let relay = |name: &str, step: u32, errno: u32, detail: u32| {
+        let bytes = [step, errno, detail].map(u32::to_ne_bytes).concat();
+        let bytes: String = bytes.iter().map(|byte| format!("\\{byte:03o}")).collect();
+        let text = format!("#!/bin/sh\nprintf 'RLY\\002{bytes}' >&${{1#--status=}}\nexit 125\n");
+        Vehicle::RelayAt(script(directory.path(), name, &text, 0o755))
+    };
+    let launch = |relay| fails(&relay, |launch| _ = launch.option("--umask=027").keep_nofile(), Path::new("/bin/true"));
+
+    let error = launch(relay("older", Step::UnknownOption.number().into(), 0, 2));
+    let Error::Step { step: Step::UnknownOption, concern: Concern::Argument(option), .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((option.as_str(), error.errno()), ("--umask=27", Some(libc::EINVAL)));
+    let sentence =
+        "cannot start /bin/true: the relay is of another version: unknown option --umask=27, see relay --help";
+    assert_eq!(error.to_string(), sentence);
+
+    let error = launch(relay("newer", 200, libc::EACCES as u32, 7));
+    assert!(matches!(error, Error::UnknownStep { number: 200, detail: 7, .. }), "{error:?}");
+    assert_eq!((error.step(), error.errno()), (None, Some(libc::EACCES)));
+    let sentence = "cannot start /bin/true: step 200 of relay failed (7): permission denied (EACCES)";
+    assert_eq!(error.to_string(), sentence);
+}
+
+/// Who wants an io::Error has the errno in it.
+#[test]
+fn as_an_error_of_the_standard_library() {
+    let error = std::io::Error::from(fails(&Vehicle::InPlace, |_| {}, Path::new("/no/such")));
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    let error = std::io::Error::from(fails(&Vehicle::InPlace, |_| {}, Path::new("relative")));
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(error.to_string(), r#"cannot launch: "relative" is not an absolute path"#);
+}
+
+/// A line that a shell would take, as std::process::Command prints it.
+#[test]
+fn a_launch_as_text() {
+    let mut launch = Launch::new("/bin/echo");
+    launch.arg("a b").arg("").env("A", "B").stdin(Stdio::Null);
+    assert_eq!(format!("{launch:?}"), r#""/bin/echo" "a b" """#);
+}
+
 /// No process, no zombie and no descriptor is left, whatever has failed.
 #[test]
 fn failures_leave_nothing() {

@@ -18,7 +18,7 @@ use seccompiler::{
 use tempfile::TempDir;
 
 use crate::support::{
-    alone, children, each, open_descriptors, relay, script, set_disposition, set_limit, slate_by, vehicles,
+    alone, alone_as, children, each, open_descriptors, relay, script, set_disposition, set_limit, slate_by, vehicles,
 };
 
 /// Launches a program, and sees its end by the pulse and by wait, whoever reaps it.
@@ -355,4 +355,143 @@ fn the_pulse_takes_a_free_number() {
         },
         |slate| slate.assert_clean([0, 1, 2, 3, 4, 5]),
     );
+}
+
+/// A user who holds more pipes than `pipe-user-pages-soft` allows gets small ones, and may not make them larger.
+#[test]
+fn an_unprivileged_user_with_many_pipes() {
+    alone("hosts::an_unprivileged_user_with_many_pipes", || {
+        // SAFETY: touches no memory; every thread of this process changes with it.
+        if unsafe { libc::geteuid() } == 0 {
+            // SAFETY: the same.
+            assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 65_534) }, 0);
+        }
+        let _held: Vec<_> = (0..1100).map(|_| io::pipe().expect("a pipe")).collect();
+        let (reader, _writer) = io::pipe().expect("a pipe");
+        assert!(rustix::pipe::fcntl_getpipe_size(&reader).expect("a size") < 65_536, "they are small by now");
+        let mut child = Launch::new("/bin/true").vehicle(Vehicle::Relay).launch().expect("true");
+        assert!(child.wait().expect("a status").success());
+        let error = Launch::new("/no/such").vehicle(Vehicle::Relay).launch().map(|child| child.id());
+        assert_eq!(error.expect_err("it is missing").step(), Some(Step::Exec));
+    });
+}
+
+/// The smallest stack that a thread can have; a development build needs more.
+#[test]
+fn threads_with_small_stacks() {
+    const SIZE: usize = if cfg!(debug_assertions) { 32_768 } else { 16_384 };
+    for vehicle in vehicles() {
+        let thread = thread::Builder::new().stack_size(SIZE).spawn(move || {
+            let mut launch = Launch::new("/bin/true");
+            launch.stdin(Stdio::Piped).stdout(Stdio::Null).pulse().current_dir("/").umask(0o22).env("A", "B");
+            let status = launch.vehicle(vehicle).launch().map(|mut child| child.wait());
+            matches!(status, Ok(Ok(status)) if status.success())
+        });
+        assert!(thread.expect("a thread").join().expect("a thread that ends"));
+    }
+}
+
+/// The file in memory is larger than the host may write: an error, and no signal.
+#[test]
+fn a_limit_of_file_size() {
+    alone("hosts::a_limit_of_file_size", || {
+        set_limit(libc::RLIMIT_FSIZE, 1000, 1000).expect("a limit");
+        let error = Launch::new("/bin/true").vehicle(Vehicle::Relay).launch().map(|child| child.id());
+        let error = error.expect_err("no file in memory");
+        assert!(matches!(error, Error::Host { .. }), "{error:?}");
+        assert_eq!(error.errno(), Some(libc::EFBIG));
+        assert!(Launch::new("/bin/true").launch().expect("true").wait().expect("a status").success());
+    });
+}
+
+/// A launch that is given up kills its process by whatever call is let through.
+#[test]
+fn a_sandbox_that_refuses_to_kill_by_pidfd() {
+    let directory = TempDir::new().expect("a directory");
+    let silent = script(directory.path(), "silent", "#!/bin/sh\nexec sleep 1000\n", 0o755);
+    let error = where_refused(&[(libc::SYS_pidfd_send_signal, None)], || {
+        let mut launch = Launch::new("/bin/true");
+        launch.vehicle(Vehicle::RelayAt(silent)).timeout(Duration::from_millis(50));
+        launch.launch().map(|child| child.id())
+    });
+    let error = error.expect_err("a timeout");
+    assert!(matches!(error, Error::Timeout { is_left: false, .. }), "{error:?}");
+}
+
+/// A relay that has let go of its pipe, lives on, and says nothing is not waited for.
+#[test]
+fn a_relay_that_closes_its_pipe_and_lives_on() {
+    alone("hosts::a_relay_that_closes_its_pipe_and_lives_on", || {
+        let directory = TempDir::new().expect("a directory");
+        let text = "#!/bin/bash\nfd=${1#--status=}\nexec {fd}>&-\nexec sleep 1000\n";
+        let silent = script(directory.path(), "silent", text, 0o755);
+        let mut launch = Launch::new("/bin/true");
+        let error = launch.vehicle(Vehicle::RelayAt(silent)).launch().map(|child| child.id()).expect_err("no relay");
+        assert!(matches!(error, Error::Protocol { status: None, .. }), "{error:?}");
+        assert_eq!(children(), [""; 0]);
+    });
+}
+
+/// In a PID namespace of its own a child has no parent whose number it could compare.
+#[test]
+fn children_in_another_pid_namespace() {
+    for (index, name) in ["in_place", "relay", "relay_at"].into_iter().enumerate() {
+        // The first process of a namespace ends it, so each vehicle has one of its own.
+        alone_as("hosts::children_in_another_pid_namespace", name, || {
+            let vehicle = vehicles()[index].clone();
+            // SAFETY: touches no memory of this process that another thread uses.
+            let flags = if unsafe { libc::geteuid() } == 0 { 0 } else { libc::CLONE_NEWUSER };
+            // SAFETY: the same.
+            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID | flags) }, 0, "{}", io::Error::last_os_error());
+            let mut child = Launch::new("/bin/true").die_with_parent().vehicle(vehicle).launch().expect("true");
+            assert!(child.wait().expect("a status").success());
+        });
+    }
+}
+
+/// A host that nobody may look into owns no file of its own in /proc any more, and so its child that shares its memory.
+/// relay's own exec ends that.
+#[test]
+fn the_score_of_a_host_that_is_not_dumpable() {
+    alone("hosts::the_score_of_a_host_that_is_not_dumpable", || {
+        // SAFETY: touches no memory; every thread of this process changes with it.
+        if unsafe { libc::geteuid() } == 0 {
+            // SAFETY: the same.
+            assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 65_534) }, 0);
+        }
+        // SAFETY: touches no memory.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) }, 0);
+        let error = Launch::new("/bin/true").oom_score_adj(500).launch().map(|child| child.id()).expect_err("no right");
+        assert_eq!((error.step(), error.errno()), (Some(Step::OomScore), Some(libc::EACCES)), "{error:?}");
+        let mut launch = Launch::new("/bin/cat");
+        launch.arg("/proc/self/oom_score_adj").oom_score_adj(500).stdout(Stdio::Piped).vehicle(Vehicle::Relay);
+        let mut child = launch.launch().expect("cat");
+        let mut said = String::new();
+        child.stdout.take().expect("piped").read_to_string(&mut said).expect("the output");
+        assert_eq!((said.as_str(), child.wait().expect("a status").success()), ("500\n", true));
+    });
+}
+
+/// Where the pidfd of a process that somebody else has reaped tells how it ended, it does so every time.
+#[test]
+fn waiting_for_what_somebody_else_reaps() {
+    alone("hosts::waiting_for_what_somebody_else_reaps", || {
+        set_disposition(libc::SIGCHLD, libc::SIG_IGN);
+        let wait = || {
+            let mut launch = Launch::new("/bin/sh");
+            launch.args(["-c", "exit 7"]).launch().expect("sh").wait()
+        };
+        if let Ok(status) = wait() {
+            assert_eq!(status.code(), Some(7));
+            thread::scope(|threads| {
+                for _ in 0..4 {
+                    threads.spawn(|| {
+                        for _ in 0..250 {
+                            assert_eq!(wait().expect("this kernel remembers").code(), Some(7));
+                        }
+                    });
+                }
+            });
+        }
+    });
 }

@@ -5,10 +5,13 @@
 #[path = "../../../tests/harness/slate.rs"]
 mod slate;
 
+mod descriptors;
+mod environment;
 mod errors;
 mod hosts;
 mod killed;
 mod options;
 mod pulse;
+mod signals;
 mod storm;
 mod support;

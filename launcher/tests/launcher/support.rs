@@ -80,14 +80,21 @@ pub fn each(mut set: impl FnMut(&mut Launch<'_>), mut check: impl FnMut(&Slate))
 
 /// Runs `body` in a process of its own: this test alone, by its path in this program.
 pub fn alone(name: &str, body: impl FnOnce()) {
+    alone_as(name, "alone", body);
+}
+
+/// The same for a test that has several such bodies: `part` is the name of this one.
+pub fn alone_as(name: &str, part: &str, body: impl FnOnce()) {
     const ALONE: &str = "LAUNCHER_TEST_ALONE";
-    if env::var_os(ALONE).is_some() {
-        return body();
+    match env::var(ALONE) {
+        Ok(asked) if asked == part => return body(),
+        Ok(_) => return,
+        Err(_) => {}
     }
     // Built here rather than by each of those processes.
     programs();
     let mut test = Command::new(env::current_exe().expect("this program"));
-    let output = test.args([name, "--exact", "--nocapture"]).env(ALONE, "1").output().expect("this program");
+    let output = test.args([name, "--exact", "--nocapture"]).env(ALONE, part).output().expect("this program");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
 }

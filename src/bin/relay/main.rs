@@ -66,7 +66,9 @@ fn carry_out(request: &mut Request, stack: InitialStack, table: &mut DescriptorT
 fn start(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable) -> Result<(), Failure> {
     steps::make_slate(&mut request.slate, table)?;
     report::ready(request.slate.report)?;
-    Err(stack.with_vectors(request, |arguments, environment| exec::exec(request.program, arguments, environment)))
+    let ignored = request.slate.settings.ignored;
+    Err(stack
+        .with_vectors(request, |arguments, environment| exec::exec(request.program, ignored, arguments, environment)))
 }
 
 /// Tells what failed, in a record or a line. Returns the exit status.

@@ -1,0 +1,137 @@
+//! Descriptors that are closed, change while a launch begins, or are the library's own.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use exec_relay_launcher::{Error, Launch, Stdio, Vehicle};
+use tempfile::tempfile;
+
+use crate::hosts::where_refused;
+use crate::support::{alone, open_descriptors, probe, relay, slate_by, vehicles};
+
+/// A number that nothing has, lent all the same.
+fn lend_closed(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the library must find out, and uses it for nothing but that.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// What is lent must be open when the launch begins. The error names it, by every vehicle, and nothing is left open.
+#[test]
+fn a_lent_descriptor_that_is_closed() {
+    alone("descriptors::a_lent_descriptor_that_is_closed", || {
+        Launch::new("/bin/true").vehicle(Vehicle::Relay).launch().expect("true").wait().expect("a status");
+        let before = open_descriptors();
+        for vehicle in vehicles() {
+            // The lowest free numbers: what the library opens would get them.
+            let closed = File::open("/dev/null").expect("/dev/null").into_raw_fd();
+            // SAFETY: it is this test's.
+            assert_eq!(unsafe { libc::close(closed) }, 0);
+            type Set = fn(&mut Launch<'_>, BorrowedFd<'static>);
+            let ways: [(Set, RawFd); 3] = [
+                (|launch, closed| _ = launch.fd(7, closed), 7),
+                (|launch, closed| _ = launch.stdout(closed), 1),
+                (|launch, closed| _ = launch.listen_fds([closed]), 3),
+            ];
+            for (set, number) in ways {
+                let mut launch = Launch::new("/bin/true");
+                launch.stdin(Stdio::Piped).pulse().vehicle(vehicle.clone());
+                set(&mut launch, lend_closed(closed));
+                let error = launch.launch().map(|child| child.id()).expect_err("it is closed");
+                let Error::Source { source, target, .. } = &error else { panic!("{vehicle:?}: {error:?}") };
+                assert_eq!((*source, *target, error.errno()), (closed, number, Some(libc::EBADF)));
+                let sentence = format!(
+                    "cannot launch: descriptor {closed}, to be the program's {number}, is closed here: not open for this \
+                     (EBADF)"
+                );
+                assert_eq!(error.to_string(), sentence);
+            }
+        }
+        assert_eq!(open_descriptors(), before);
+    });
+}
+
+/// A kept number is the file that was there or nothing, never what another thread or the library opens meanwhile.
+#[test]
+fn a_kept_descriptor_that_others_close() {
+    alone("descriptors::a_kept_descriptor_that_others_close", || {
+        probe();
+        let file = tempfile().expect("a file");
+        let inode = std::os::unix::fs::MetadataExt::ino(&file.metadata().expect("metadata"));
+        // Above the numbers that the library gets for what it opens.
+        let number: RawFd = 900;
+        let over = AtomicBool::new(false);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    // SAFETY: the number is this thread's.
+                    unsafe {
+                        libc::dup2(file.as_raw_fd(), number);
+                        libc::close(number);
+                    }
+                }
+            });
+            for vehicle in vehicles() {
+                for _ in 0..40 {
+                    let slate = slate_by(vehicle.clone(), |launch| _ = launch.keep(number));
+                    let found = slate.descriptors.iter().find(|descriptor| descriptor.number == number);
+                    assert!(found.is_none_or(|found| found.inode == inode), "{vehicle:?}: {slate:?}");
+                    assert!(slate.numbers().iter().all(|&open| open < 3 || open == number), "{slate:?}");
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
+/// What cannot be looked at is not taken for closed.
+#[test]
+fn a_kept_descriptor_that_a_sandbox_hides() {
+    let file = tempfile().expect("a file");
+    for vehicle in vehicles() {
+        let error = where_refused(&[(libc::SYS_fcntl, Some(libc::F_DUPFD_CLOEXEC as u64))], || {
+            Launch::new("/bin/true").keep(file.as_raw_fd()).vehicle(vehicle.clone()).launch().map(|child| child.id())
+        });
+        let error = error.expect_err("it cannot be kept");
+        assert!(matches!(error, Error::Host { .. }), "{vehicle:?}: {error:?}");
+        assert_eq!(error.errno(), Some(libc::EPERM));
+    }
+}
+
+/// Where 0, 1 and 2 are closed, nothing that a launch opens gets these numbers: here it would be taken for a standard
+/// stream.
+#[test]
+fn nothing_of_the_library_s_is_standard() {
+    alone("descriptors::nothing_of_the_library_s_is_standard", || {
+        let relay = relay();
+        let saved: Vec<_> = (0..3)
+            // SAFETY: touches no memory.
+            .map(|descriptor| unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 500) })
+            .collect();
+        (0..3).for_each(|descriptor| {
+            // SAFETY: they are open, and opened again below.
+            assert_eq!(unsafe { libc::close(descriptor) }, 0);
+        });
+        let outcome = std::panic::catch_unwind(|| {
+            for vehicle in [Vehicle::InPlace, Vehicle::Relay, Vehicle::RelayAt(relay)] {
+                let mut launch = Launch::new("/bin/cat");
+                let mut child =
+                    launch.stdin(Stdio::Piped).stdout(Stdio::Piped).pulse().vehicle(vehicle).launch().expect("cat");
+                let pulse = child.take_pulse().expect("it was asked for");
+                let own = [child.stdin.as_ref().expect("piped").as_fd(), child.stdout.as_ref().expect("piped").as_fd()];
+                let own = own.into_iter().chain([child.pidfd(), pulse.as_fd()]);
+                assert!(own.into_iter().all(|descriptor| descriptor.as_raw_fd() > 2));
+                assert!(open_descriptors().iter().all(|&number| number > 2));
+                assert!(child.wait().expect("a status").success());
+            }
+        });
+        for (descriptor, saved) in (0..).zip(saved) {
+            // SAFETY: touches no memory.
+            assert_eq!(unsafe { libc::dup2(saved, descriptor) }, descriptor);
+        }
+        outcome.expect("all of it");
+    });
+}
