@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use exec_relay_launcher::Child;
 
+use crate::cancellation::Uncancelled;
+
 /// A program that was launched: an opaque handle.
 pub struct ExecRelayChild(pub(crate) Child);
 
@@ -17,6 +19,7 @@ pub struct ExecRelayChild(pub(crate) Child);
 /// 1. `child` must be NULL or a child that has not been freed, and that nobody uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_free(child: *mut ExecRelayChild) {
+    let _uncancelled = Uncancelled::new();
     if !child.is_null() {
         // SAFETY: it was made by exec_relay_launch_start, and is freed once (1).
         drop(unsafe { Box::from_raw(child) });
@@ -84,6 +87,7 @@ pub unsafe extern "C" fn exec_relay_child_take_pipe(child: *mut ExecRelayChild, 
 /// 2. `status` must be a pointer to write to, or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_wait(child: *mut ExecRelayChild, milliseconds: i64, status: *mut i32) -> i32 {
+    let _uncancelled = Uncancelled::new();
     // SAFETY: the child is this thread's (1).
     let child = unsafe { &mut (*child).0 };
     let ended = match u64::try_from(milliseconds) {
@@ -110,6 +114,7 @@ pub unsafe extern "C" fn exec_relay_child_wait(child: *mut ExecRelayChild, milli
 /// 1. `child` must be a child that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_signal(child: *const ExecRelayChild, signal: i32) -> i32 {
+    let _uncancelled = Uncancelled::new();
     // SAFETY: the child is this thread's (1).
     outcome(unsafe { &*child }.0.signal(signal))
 }

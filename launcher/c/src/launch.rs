@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use exec_relay_launcher::{Child, Error, Launch, Stdio, Vehicle};
 
+use crate::cancellation::Uncancelled;
 use crate::child::ExecRelayChild;
 use crate::error::ExecRelayError;
 use crate::strings::text;
@@ -102,6 +103,7 @@ pub unsafe extern "C" fn exec_relay_launch_new(program: *const c_char) -> *mut E
 /// 1. `launch` must be NULL or a launch that has not been freed, and that nobody uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_free(launch: *mut ExecRelayLaunch) {
+    let _uncancelled = Uncancelled::new();
     if !launch.is_null() {
         // SAFETY: it was made by exec_relay_launch_new, and is freed once (1).
         drop(unsafe { Box::from_raw(launch) });
@@ -229,6 +231,7 @@ pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, t
 /// 2. The descriptor must stay open until it is started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, target: i32, source: i32) {
+    let _uncancelled = Uncancelled::new();
     // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
     unsafe {
         let launch = &mut *launch;
@@ -246,6 +249,7 @@ pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, targ
 /// 2. The descriptor must stay open until it is started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_listen_fd(launch: *mut ExecRelayLaunch, socket: i32) {
+    let _uncancelled = Uncancelled::new();
     // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
     unsafe {
         let launch = &mut *launch;
@@ -333,6 +337,7 @@ pub unsafe extern "C" fn exec_relay_launch_start(
     child: *mut *mut ExecRelayChild,
     error: *mut ExecRelayError,
 ) -> i32 {
+    let _uncancelled = Uncancelled::new();
     // SAFETY: a launch that nobody changes (1).
     match unsafe { &*launch }.start() {
         Ok(launched) => {

@@ -8,4 +8,6 @@ pub mod child;
 pub mod spawn;
 
 pub mod error;
+
+mod cancellation;
 mod strings;

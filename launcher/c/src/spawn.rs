@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use exec_relay_launcher::{Error, Launch, Stdio};
 
+use crate::cancellation::Uncancelled;
+
 use crate::launch::lent;
 use crate::strings::{strings, text};
 
@@ -29,6 +31,7 @@ pub unsafe extern "C" fn exec_relay_spawn(
     fds: *const i32,
     fd_count: usize,
 ) -> i32 {
+    let _uncancelled = Uncancelled::new();
     // SAFETY: a vector, or NULL (2), and nobody changes it while this is used (4).
     let mut arguments = unsafe { strings(argv) };
     // SAFETY: it ends with a NUL, and is copied here (1).

@@ -131,6 +131,90 @@ static void one_call(void) {
     CHECK(waitpid(-1, &status, 0) == -1 && errno == ECHILD);
 }
 
+/* Processes that a thread has started, so that each can be accounted for. */
+struct started {
+    int ids[1000];
+    int count;
+};
+
+static void *spawns(void *argument) {
+    struct started *started = argument;
+    const char *argv[] = {"true", NULL};
+    while (started->count < 1000) {
+        int id = exec_relay_spawn("/bin/true", argv, NULL, NULL, 0);
+        CHECK(id > 0);
+        started->ids[started->count++] = id;
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+/* A cancelled thread leaves no process that nobody knows. */
+static void cancelled(void) {
+    static struct started started[20];
+    pthread_t threads[20];
+    for (int index = 0; index < 20; index++) {
+        CHECK(pthread_create(&threads[index], NULL, spawns, &started[index]) == 0);
+        usleep(1000);
+        CHECK(pthread_cancel(threads[index]) == 0);
+    }
+    for (int index = 0; index < 20; index++) {
+        void *result;
+        CHECK(pthread_join(threads[index], &result) == 0 && result == PTHREAD_CANCELED);
+        for (int count = 0; count < started[index].count; count++)
+            CHECK(waitpid(started[index].ids[count], NULL, 0) == started[index].ids[count]);
+    }
+    CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+}
+
+static volatile int over;
+
+static void *changes_environment(void *unused) {
+    char name[32];
+    for (int count = 0; !over; count++) {
+        snprintf(name, sizeof name, "VARIABLE_%d", count % 5000);
+        if (count / 5000 % 2 == 0)
+            setenv(name, "value", 1);
+        else
+            unsetenv(name);
+    }
+    return unused;
+}
+
+/* The environment of a host that changes it all the time is not read here, only by the kernel. */
+static void changing_environment(void) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, changes_environment, NULL) == 0);
+    const char *argv[] = {"true", NULL};
+    for (int count = 0; count < 500; count++) {
+        int id = exec_relay_spawn("/bin/true", argv, NULL, NULL, 0);
+        /* The kernel may have met a vector that was just freed. */
+        CHECK(id > 0 || id == -EFAULT || id == -E2BIG);
+        if (id > 0)
+            CHECK(waitpid(id, NULL, 0) == id);
+    }
+    over = 1;
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+/* Arguments and environment as they are, whatever they are. */
+static void verbatim(void) {
+    int ends[2];
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    const char *argv[] = {"", "/proc/self/environ", NULL};
+    const char *envp[] = {"A=1", "=x", "", "no equals sign", "A=2", NULL};
+    int fds[] = {-1, ends[1], 2};
+    int id = exec_relay_spawn("/bin/cat", argv, envp, fds, 3);
+    CHECK(id > 0);
+    close(ends[1]);
+    char said[128];
+    ssize_t length = read(ends[0], said, sizeof said);
+    static const char expected[] = "A=1\0=x\0\0no equals sign\0A=2";
+    CHECK(length == sizeof expected && memcmp(said, expected, sizeof expected) == 0);
+    close(ends[0]);
+    CHECK(waitpid(id, NULL, 0) == id);
+}
+
 static void *many(void *vehicle) {
     for (int count = 0; count < 20; count++) {
         launches(*(ExecRelayVehicle *) vehicle);
@@ -143,6 +227,9 @@ static void *many(void *vehicle) {
 int main(void) {
     static ExecRelayVehicle vehicles[] = {EXEC_RELAY_VEHICLE_IN_PLACE, EXEC_RELAY_VEHICLE_RELAY};
     one_call();
+    verbatim();
+    cancelled();
+    changing_environment();
     pthread_t threads[4];
     for (int index = 0; index < 4; index++)
         CHECK(pthread_create(&threads[index], NULL, many, &vehicles[index % 2]) == 0);
