@@ -27,14 +27,14 @@ pub enum Vehicle {
     /// A child that shares this process's memory until it becomes the program: clone(2) with CLONE_VM and CLONE_VFORK.
     #[default]
     InPlace,
-    /// The relay program that this library carries, started by posix_spawn(3) from a file in memory (memfd_create(2)).
+    /// The relay program that this library carries, executed from a file in memory (memfd_create(2), execveat(2)).
     ///
     /// It always fits this library, and no file must be installed. But hardened hosts forbid to execute memory
-    /// (vm.memfd_noexec) or raise an alarm: those want [`Self::RelayAt`].
-    #[cfg(feature = "embedded")]
+    /// (vm.memfd_noexec) or raise an alarm: those want [`Self::RelayAt`]. A library that was built without the feature
+    /// `embedded` carries none, and says so when it launches.
     Relay,
-    /// The relay program at this absolute path, started by posix_spawn(3): the program itself, not a script around it,
-    /// whose name would be taken for the relay's.
+    /// The relay program at this absolute path: the program itself, not a script around it, whose name would be taken for
+    /// the relay's.
     RelayAt(PathBuf),
 }
 

@@ -18,18 +18,21 @@
 //!
 //! # Which vehicle
 //!
-//! | | [`Vehicle::InPlace`], the default | `Vehicle::Relay`, [`Vehicle::RelayAt`] |
+//! | | [`Vehicle::InPlace`], the default | [`Vehicle::Relay`], [`Vehicle::RelayAt`] |
 //! |---|---|---|
-//! | what runs between clone and exec | the steps of `exec_relay`, on a stack of their own | nothing of ours: posix_spawn(3) |
+//! | what runs between clone and exec | the steps of `exec_relay`, on a stack of their own | the moves of descriptors |
 //! | how often is exec called | once | twice: relay, then the program |
-//! | what it needs | nothing | a file, or memfd_create(2) with execution and /proc |
+//! | what it needs | nothing | a file, or memfd_create(2) and execveat(2) with the right to execute memory |
 //! | the calling thread is stopped | until the program's file is mapped | until relay's small file is mapped |
 //! | [`Launch::timeout`] | not needed and not looked at | ends a launch that hangs |
-//! | killed before the program began | always told apart | told apart where /proc is mounted, else taken for it |
+//! | killed before the program began | always told apart | told apart where nobody else reaps the process and its memory or name can be looked at |
 //!
 //! InPlace is the default because it needs nothing that a sandbox may lack, is the faster one, and can prove more. Take
-//! Relay where the program lies on a disk that may hang, since the calling thread waits for it otherwise, or where no
-//! code but the C library's may run in a child that shares the host's memory.
+//! Relay where the program lies on a disk that may hang, since the calling thread waits for it otherwise, or where the least
+//! code may run in a child that shares the host's memory.
+//!
+//! Under an emulator that gives a child no share in its parent's memory, valgrind for one, InPlace is an error and Relay
+//! works. The thread sanitizer ends a host that launches unless it is told `die_after_fork=0`.
 //!
 //! Linux 5.4 and newer: a [`Child`] is a pidfd that can be waited for.
 
@@ -61,3 +64,8 @@ pub use error::{Concern, Error};
 #[doc(inline)]
 pub use exec_relay::status::Step;
 pub use launch::{HARD_LIMIT, Launch, Source, Stdio, Vehicle};
+
+/// The examples of the README are run as the others are.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -133,6 +133,7 @@ impl Work for ExecRelay<'_, '_> {
 enum Program {
     Path(CString),
     /// The file in memory.
+    #[cfg_attr(not(feature = "embedded"), allow(dead_code, reason = "there is none"))]
     File(OwnedFd),
 }
 
@@ -154,30 +155,30 @@ impl Relay {
                     .map_err(|_| Error::Request { mistake: "the path of the relay holds a NUL byte".to_owned() })?;
                 Ok(Self { program: Program::Path(program), names: vec![name_of(path)] })
             }
-            None => {
-                let file = embedded(prepared).map_err(|cause| match cause.raw_os_error() {
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EFBIG) => {
-                        Error::Host { what: "a file in memory", cause }
-                    }
-                    _ => Error::Relay { relay: None, cause },
-                })?;
-                // Its number, or since Linux 6.14 the file's own name.
-                let names = vec![file.as_raw_fd().to_string().into_bytes(), name_of(Path::new("memfd:relay"))];
-                Ok(Self { program: Program::File(file), names })
-            }
+            None => embedded(prepared),
         }
     }
 }
 
-/// Opens the embedded relay beside the descriptors that are asked for.
+/// The embedded relay, beside the descriptors that are asked for.
 #[cfg(feature = "embedded")]
-fn embedded(prepared: &Prepared) -> io::Result<OwnedFd> {
-    beside(&prepared.slate.descriptors, crate::embedded::open()?)
+fn embedded(prepared: &Prepared) -> Result<Relay, Error> {
+    let file = crate::embedded::open().and_then(|file| beside(&prepared.slate.descriptors, file));
+    let file = file.map_err(|cause| match cause.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EFBIG) => {
+            Error::Host { what: "a file in memory", cause }
+        }
+        _ => Error::Relay { relay: None, cause },
+    })?;
+    // Its number, or since Linux 6.14 the file's own name.
+    let names = vec![file.as_raw_fd().to_string().into_bytes(), name_of(Path::new("memfd:relay"))];
+    Ok(Relay { program: Program::File(file), names })
 }
 
 #[cfg(not(feature = "embedded"))]
-fn embedded(_: &Prepared) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
+fn embedded(_: &Prepared) -> Result<Relay, Error> {
+    let mistake = "this library was built without the feature `embedded`, and so without a relay".to_owned();
+    Err(Error::Request { mistake })
 }
 
 /// Whether the process executes the program, where it can be told. It is the relay or the program, and has let go of the

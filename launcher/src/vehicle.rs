@@ -26,7 +26,6 @@ impl Launch<'_> {
         let mut prepared = Prepared::new(self)?;
         let process = match &self.vehicle {
             Vehicle::InPlace => in_place::launch(&mut prepared)?,
-            #[cfg(feature = "embedded")]
             Vehicle::Relay => relay::launch(&mut prepared, None)?,
             Vehicle::RelayAt(path) => relay::launch(&mut prepared, Some(path))?,
         };

@@ -314,7 +314,6 @@ pub unsafe extern "C" fn exec_relay_launch_vehicle(launch: *mut ExecRelayLaunch,
         let launch = &mut *launch;
         let vehicle = match vehicle {
             _ if vehicle == ExecRelayVehicle::InPlace as i32 => Vehicle::InPlace,
-            #[cfg(feature = "embedded")]
             _ if vehicle == ExecRelayVehicle::Relay as i32 => Vehicle::Relay,
             _ if vehicle == ExecRelayVehicle::RelayAt as i32 => Vehicle::RelayAt(PathBuf::from(text(path))),
             _ => return launch.mistake(format!("this library has no ExecRelayVehicle {vehicle}")),
