@@ -41,7 +41,6 @@ use exec_relay::text::{Strings, Text};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::param::page_size;
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size};
 use rustix::process::WaitIdOptions;
 
@@ -51,7 +50,7 @@ use crate::error::Error;
 use crate::launch::Launch;
 use crate::prepared::Prepared;
 use crate::spawn::{Spawned, Work, spawn};
-use crate::sys::{environment, has_memory};
+use crate::sys::{environment, has_memory, page_size};
 use crate::vector::Vector;
 use crate::wait::wait_for;
 
@@ -123,7 +122,12 @@ impl Work for ExecRelay<'_, '_> {
     fn exec(&self) -> Failure {
         let errno = match self.program {
             Program::Path(path) => sys::execve(path, self.arguments, self.environment),
-            Program::File(file) => sys::execve_file(file.as_raw_fd(), self.arguments, self.environment),
+            Program::File { file, path } => {
+                let errno = sys::execve_file(file.as_raw_fd(), self.arguments, self.environment);
+                // Where a sandbox or an emulator does not know that call. Without /proc the first answer counts.
+                sys::execve(path, self.arguments, self.environment);
+                errno
+            }
         };
         Failure::new(Step::Exec, errno, 0)
     }
@@ -134,7 +138,11 @@ enum Program {
     Path(CString),
     /// The file in memory.
     #[cfg_attr(not(feature = "embedded"), allow(dead_code, reason = "there is none"))]
-    File(OwnedFd),
+    File {
+        file: OwnedFd,
+        /// Where /proc has it.
+        path: CString,
+    },
 }
 
 /// The relay program.
@@ -172,7 +180,8 @@ fn embedded(prepared: &Prepared) -> Result<Relay, Error> {
     })?;
     // Its number, or since Linux 6.14 the file's own name.
     let names = vec![file.as_raw_fd().to_string().into_bytes(), name_of(Path::new("memfd:relay"))];
-    Ok(Relay { program: Program::File(file), names })
+    let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
+    Ok(Relay { program: Program::File { file, path }, names })
 }
 
 #[cfg(not(feature = "embedded"))]

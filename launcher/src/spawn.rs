@@ -27,8 +27,8 @@
 //!
 //! # Emulators
 //!
-//! valgrind makes a fork of this clone: nothing that the child writes is seen here, not even that it runs. That is how it
-//! is found out. qemu-user makes no child without a termination signal.
+//! valgrind and qemu-user make a fork of this clone: nothing that the child writes is seen here, not even that it runs.
+//! That is how it is found out. qemu-user makes no child without a termination signal, nor a pidfd with it.
 //!
 //! # Why clone(2) and not clone3(2)
 //!
@@ -53,7 +53,7 @@ use exec_relay::sys::{self, DescriptorTable};
 use rustix::event::PollFlags;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use crate::child::{Process, exit_status};
 use crate::descriptors::above_standard;
@@ -137,18 +137,38 @@ extern "C" fn child<W: Work>(shared: *mut c_void) -> c_int {
 
 /// Makes the child and waits until it has let go of this memory. Its number and its pidfd.
 fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, OwnedFd)> {
-    // The lowest byte is the termination signal.
-    let signal = if W::IS_PROVEN { 0 } else { libc::SIGCHLD };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | signal;
     let mut pidfd: RawFd = -1;
     let shared = (&raw mut *shared).cast::<c_void>();
-    // SAFETY: the stack is the child's alone and large enough for what it does, with a guard below. CLONE_VFORK keeps
-    // this thread, and so everything that it has borrowed, until the child uses neither any more. The child has this
-    // thread's thread-local storage, and does not touch it. The pidfd is written to a local variable.
-    let id = unsafe { libc::clone(child::<W>, stack.top(), flags, shared, &raw mut pidfd) };
-    if id == -1 {
-        return Err(io::Error::last_os_error());
+    let mut clone = |flags| {
+        // SAFETY: the stack is the child's alone and large enough for what it does, with a guard below. CLONE_VFORK keeps
+        // this thread, and so everything that it has borrowed, until the child uses neither any more. The child has this
+        // thread's thread-local storage, and does not touch it. The pidfd is written to a local variable.
+        let id = unsafe { libc::clone(child::<W>, stack.top(), flags, shared, &raw mut pidfd) };
+        if id == -1 { Err(io::Error::last_os_error()) } else { Ok(id) }
+    };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK;
+    if W::IS_PROVEN {
+        // The lowest byte, the termination signal, is 0.
+        let id = clone(flags | libc::CLONE_PIDFD)?;
+        return Ok((id, owned(id, pidfd)?));
     }
+    match clone(flags | libc::CLONE_PIDFD | libc::SIGCHLD) {
+        // qemu-user knows no CLONE_PIDFD. The number is the child's until it is reaped; where this process ignores SIGCHLD,
+        // until it is dead.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            let id = clone(flags | libc::SIGCHLD)?;
+            let child = Pid::from_raw(id).ok_or(io::ErrorKind::NotFound)?;
+            Ok((id, pidfd_open(child, PidfdFlags::empty())?))
+        }
+        made => {
+            let id = made?;
+            Ok((id, owned(id, pidfd)?))
+        }
+    }
+}
+
+/// The pidfd that the kernel has made for a child.
+fn owned(id: i32, pidfd: RawFd) -> io::Result<OwnedFd> {
     if pidfd < 0 {
         // Linux before 5.2 passes over CLONE_PIDFD. Nothing is known of the child then but its number.
         // SAFETY: touches no memory; a child that has not been waited for keeps its number.
@@ -156,7 +176,7 @@ fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, Own
         return Err(io::Error::from_raw_os_error(libc::ENOSYS));
     }
     // SAFETY: the kernel has just opened it for us.
-    Ok((id, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+    Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })
 }
 
 /// What became of the child, which has let go of this memory.

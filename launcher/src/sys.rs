@@ -71,6 +71,12 @@ fn exit_code(pidfd: BorrowedFd) -> io::Result<Option<i32>> {
     }
 }
 
+/// The size of a page in bytes. Not by rustix, which reads the auxiliary vector in a way that ends programs under valgrind.
+pub fn page_size() -> usize {
+    // SAFETY: touches no memory.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(65_536)
+}
+
 /// Whether a process is seen to have memory: a dying one has none. Not seen either where the kernel is built without the
 /// call, or where a sandbox or the program's privileges forbid it; see process_vm_readv(2), Linux 3.2.
 pub fn has_memory(id: i32) -> bool {

@@ -1,0 +1,54 @@
+//! Hosts under emulators that give a child no share in its parent's memory, or make no child without a termination signal.
+//!
+//! This program runs itself under them, and needs `valgrind` and `qemu-x86_64-static` (Debian: valgrind, qemu-user-static).
+//! Only `cargo test -p exec-relay-launcher --test emulators` runs it.
+
+#![cfg(target_arch = "x86_64")]
+
+use std::env;
+use std::io::Read;
+use std::process::Command;
+
+use exec_relay_launcher::{Error, Launch, Stdio, Vehicle};
+
+/// What this program does where another name is asked for: it says how two launches went.
+const INNER: &str = "EMULATED";
+
+fn inside() {
+    let in_place = Launch::new("/bin/true").launch().map(|child| child.id());
+    assert!(matches!(in_place, Err(Error::NotShared { .. })), "{in_place:?}");
+    let error = in_place.expect_err("it is");
+    assert!(error.to_string().contains("use Vehicle::Relay"), "{error}");
+
+    let mut launch = Launch::new("/bin/sh");
+    launch.args(["-c", "echo $A; exit 3"]).env("A", "hello").stdout(Stdio::Piped).vehicle(Vehicle::Relay);
+    let mut child = launch.launch().expect("sh");
+    let mut said = String::new();
+    child.stdout.take().expect("piped").read_to_string(&mut said).expect("the output");
+    assert_eq!((said.as_str(), child.wait().expect("a status").code()), ("hello\n", Some(3)));
+
+    let error = Launch::new("/no/such").vehicle(Vehicle::Relay).launch().map(|child| child.id());
+    assert_eq!(error.expect_err("it is missing").errno(), Some(libc::ENOENT));
+}
+
+fn under(name: &str, emulator: &[&str]) {
+    if env::var_os(INNER).is_some() {
+        return inside();
+    }
+    let this = env::current_exe().expect("this program");
+    let mut command = Command::new(emulator[0]);
+    command.args(&emulator[1..]).arg(this).args([name, "--exact", "--nocapture", "--test-threads=1"]).env(INNER, "1");
+    let output = command.output().unwrap_or_else(|error| panic!("{error}: this test needs {}", emulator[0]));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
+}
+
+#[test]
+fn valgrind() {
+    under("valgrind", &["valgrind", "--quiet", "--child-silent-after-fork=yes"]);
+}
+
+#[test]
+fn qemu() {
+    under("qemu", &["qemu-x86_64-static"]);
+}
