@@ -13,7 +13,7 @@ use exec_relay::settings::{Setting, Settings};
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::Step;
 use exec_relay::text::Text;
-use exec_relay::value::{Limit, Limits, Mistake, Number, Octal, Parent, Value, require};
+use exec_relay::value::{Limit, Limits, Mistake, Number, Octal, Parent, Value, decimal, require};
 
 use crate::environment::Environment;
 
@@ -372,7 +372,8 @@ impl<'fd> Launch<'fd> {
     }
 
     /// Any option of relay as text, `--name=value` or `--name`: for settings that come from a file or a command line, and
-    /// for those that have no method of their own. What it means is in relay's README and manual.
+    /// for those that have no method of their own. What it means is in relay's README and manual. Unlike relay, which clears
+    /// the environment first, then unsets, then sets, this takes effect in the order of the calls, as methods do.
     ///
     /// Not those that say where relay reports or that print something; and not `--fd`, `--pulse` and `--listen-fds`, which
     /// name descriptors of this process by their numbers: [`Self::fd`], [`Self::pulse`] and [`Self::listen_fds`] take them
@@ -408,21 +409,24 @@ impl<'fd> Launch<'fd> {
                 Other::Chdir => _ = self.current_dir(text),
                 Other::Argv0 => _ = self.argv0(text),
                 Other::ClearEnv => _ = self.env_clear(),
-                Other::Unset => _ = self.env_remove(text),
+                Other::Unset => _ = self.env_remove(is_name(text).ok_or("has no name of a variable")?),
                 Other::Env => {
                     let (name, value) = split_variable(text).ok_or("has no = between name and value")?;
-                    self.env(name, value);
+                    self.env(is_name(name).ok_or("has no name before the first =")?, value);
                 }
                 Other::Keep => self.read_kept(value).map_err(|_| "has a malformed value, or one too large")?,
-                Other::Close => match text.as_bytes() {
-                    b"0" => _ = self.stdin(Stdio::Closed),
-                    b"1" => _ = self.stdout(Stdio::Closed),
-                    b"2" => _ = self.stderr(Stdio::Closed),
+                Other::Close => match decimal(value) {
+                    Some(0) => _ = self.stdin(Stdio::Closed),
+                    Some(1) => _ = self.stdout(Stdio::Closed),
+                    Some(2) => _ = self.stderr(Stdio::Closed),
                     _ => return Err("closes 0, 1 or 2: all others are closed anyway".to_owned()),
                 },
-                Other::Fd => return Err("names a descriptor by its number: pass it by Launch::fd".to_owned()),
-                Other::Pulse => return Err("names a descriptor by its number: ask for it by Launch::pulse".to_owned()),
-                Other::ListenFds => return Err("names sockets by number: pass them by Launch::listen_fds".to_owned()),
+                Other::Fd | Other::Pulse => {
+                    return Err("names a descriptor by its number, which an option cannot lend".to_owned());
+                }
+                Other::ListenFds => {
+                    return Err("names descriptors by their numbers, which an option cannot lend".to_owned());
+                }
                 Other::Status | Other::Help | Other::Version | Other::Report => {
                     return Err("is for relay's own command line".to_owned());
                 }
@@ -470,7 +474,7 @@ impl<'fd> Launch<'fd> {
     }
 
     fn variable(&mut self, name: &OsStr) -> Vec<u8> {
-        if name.is_empty() || name.as_bytes().contains(&b'=') {
+        if is_name(name).is_none() {
             self.mistake(format!("{name:?} is no name of an environment variable"));
         }
         self.string(name).into_bytes()
@@ -501,6 +505,11 @@ impl fmt::Debug for Launch<'_> {
         write!(out, "{:?}", self.program)?;
         self.arguments.iter().try_for_each(|argument| write!(out, " {argument:?}"))
     }
+}
+
+/// What can be the name of a variable.
+fn is_name(text: &OsStr) -> Option<&OsStr> {
+    (!text.is_empty() && !text.as_bytes().contains(&b'=')).then_some(text)
 }
 
 /// Name and value of `NAME=VALUE`.

@@ -338,11 +338,11 @@ impl Report<'_, '_> {
             };
             match record {
                 Some(Record::READY) if !is_ready => is_ready = true,
-                Some(record) => {
+                Some(record) if record != Record::READY => {
                     let record = [record.step, record.errno, record.detail];
                     return Ok(End::Failed(self.prepared.record_failed(record, self.arguments)));
                 }
-                None => {
+                _ => {
                     let relay = self.path.map(Path::to_owned);
                     return Ok(End::Failed(Error::Protocol { relay, status: None }));
                 }

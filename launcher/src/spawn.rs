@@ -8,8 +8,8 @@
 //! [`Shared`], which nobody else touches before the kernel lets this thread go on.
 //!
 //! All signals are blocked from before the clone: a handler that ran in the child would run on the host's memory. In the
-//! child they stay so until each has its disposition, the default or ignored; the child's table is a copy (no
-//! CLONE_SIGHAND).
+//! child they stay so until no signal has a handler any more: each is at its default or ignored, whatever was asked to be
+//! kept (src/prepared.rs). The child's table of dispositions is a copy (no CLONE_SIGHAND).
 //!
 //! # What is proven
 //!
@@ -121,8 +121,8 @@ extern "C" fn child<W: Work>(shared: *mut c_void) -> c_int {
     // SAFETY: `start` passes a Shared<W>, which outlives the child's use of this memory, and nobody else touches it.
     let shared = unsafe { &mut *shared.cast::<Shared<W>>() };
     shared.state.store(RUNS, Ordering::Release);
-    // SAFETY: the process has this one thread, and no code of the host's runs in it, since all signals are blocked (1). Its
-    // table is a copy of the host's, because it was made without CLONE_FILES (2).
+    // SAFETY: the process has this one thread, and no code of the host's runs in it, since every signal is blocked as long as
+    // any has a handler (1). Its table is a copy of the host's, because it was made without CLONE_FILES (2).
     let table = unsafe { DescriptorTable::seize() };
     let failure = match shared.work.prepare(table) {
         Ok(()) => {

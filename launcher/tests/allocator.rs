@@ -26,13 +26,13 @@ fn check() {
 unsafe impl GlobalAlloc for OnlyHere {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         check();
-        // SAFETY: the caller's.
+        // SAFETY: the same call, whose conditions whoever calls this keeps.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         check();
-        // SAFETY: the caller's.
+        // SAFETY: the same call, whose conditions whoever calls this keeps.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

@@ -130,8 +130,8 @@ typedef struct {
    */
   int32_t error_number;
   /*
-   The descriptor, signal or process that it concerns; for EXEC_RELAY_KIND_KILLED how the process ended, as
-   waitpid(2) has it; else 0.
+   The descriptor, signal or process that it concerns, or for a step that this library does not know whatever the
+   relay's record says; for EXEC_RELAY_KIND_KILLED how the process ended, as waitpid(2) has it; else 0.
    */
   int32_t detail;
   /*
@@ -166,8 +166,9 @@ void exec_relay_launch_free(ExecRelayLaunch *launch);
  Any option of relay as text, "--name=value" or "--name": "--umask=027", "--setsid", "--nofile=1024:hard",
  "--ignore=PIPE,HUP", "--keep=5,7-9", "--unset=NAME", "--clear-env". What it means is in relay's README and manual.
 
- Not those that say where relay reports or that print something; and not "--fd", "--pulse" and "--listen-fds", for which
- there are functions.
+ It takes effect in the order of the calls. Not those that say where relay reports or that print something; and not
+ "--fd", "--pulse" and "--listen-fds", which name descriptors by their numbers: exec_relay_launch_fd,
+ exec_relay_launch_pulse and exec_relay_launch_listen_fd take them.
 
  # Safety
 
@@ -232,7 +233,7 @@ void exec_relay_launch_stdio(ExecRelayLaunch *launch, int32_t target, int32_t st
  # Safety
 
  1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
- 2. The descriptor must stay open until it is started.
+ 2. The descriptor must be open whenever the launch is started.
  */
 void exec_relay_launch_fd(ExecRelayLaunch *launch, int32_t target, int32_t source);
 
@@ -242,7 +243,7 @@ void exec_relay_launch_fd(ExecRelayLaunch *launch, int32_t target, int32_t sourc
  # Safety
 
  1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
- 2. The descriptor must stay open until it is started.
+ 2. The descriptor must be open whenever the launch is started.
  */
 void exec_relay_launch_listen_fd(ExecRelayLaunch *launch, int32_t socket);
 
@@ -280,7 +281,7 @@ void exec_relay_launch_timeout(ExecRelayLaunch *launch,
  # Safety
 
  1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
- 2. Each string must end with a NUL.
+ 2. `path` must end with a NUL, or be NULL.
  */
 void exec_relay_launch_vehicle(ExecRelayLaunch *launch,
                                int32_t vehicle,

@@ -41,8 +41,8 @@ pub struct ExecRelayError {
     pub step: u32,
     /// The errno that tells why, else 0.
     pub error_number: i32,
-    /// The descriptor, signal or process that it concerns; for EXEC_RELAY_KIND_KILLED how the process ended, as
-    /// waitpid(2) has it; else 0.
+    /// The descriptor, signal or process that it concerns, or for a step that this library does not know whatever the
+    /// relay's record says; for EXEC_RELAY_KIND_KILLED how the process ended, as waitpid(2) has it; else 0.
     pub detail: i32,
     /// A sentence fit for a user, ended by a NUL, cut off where it is too long.
     pub message: [c_char; 512],

@@ -116,8 +116,9 @@ pub unsafe extern "C" fn exec_relay_launch_free(launch: *mut ExecRelayLaunch) {
 /// Any option of relay as text, "--name=value" or "--name": "--umask=027", "--setsid", "--nofile=1024:hard",
 /// "--ignore=PIPE,HUP", "--keep=5,7-9", "--unset=NAME", "--clear-env". What it means is in relay's README and manual.
 ///
-/// Not those that say where relay reports or that print something; and not "--fd", "--pulse" and "--listen-fds", for which
-/// there are functions.
+/// It takes effect in the order of the calls. Not those that say where relay reports or that print something; and not
+/// "--fd", "--pulse" and "--listen-fds", which name descriptors by their numbers: exec_relay_launch_fd,
+/// exec_relay_launch_pulse and exec_relay_launch_listen_fd take them.
 ///
 /// # Safety
 ///
@@ -228,7 +229,7 @@ pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, t
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
-/// 2. The descriptor must stay open until it is started.
+/// 2. The descriptor must be open whenever the launch is started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, target: i32, source: i32) {
     let _uncancelled = Uncancelled::new();
@@ -246,7 +247,7 @@ pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, targ
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
-/// 2. The descriptor must stay open until it is started.
+/// 2. The descriptor must be open whenever the launch is started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_listen_fd(launch: *mut ExecRelayLaunch, socket: i32) {
     let _uncancelled = Uncancelled::new();
@@ -306,7 +307,7 @@ pub unsafe extern "C" fn exec_relay_launch_timeout(launch: *mut ExecRelayLaunch,
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
-/// 2. Each string must end with a NUL.
+/// 2. `path` must end with a NUL, or be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_vehicle(launch: *mut ExecRelayLaunch, vehicle: i32, path: *const c_char) {
     // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
