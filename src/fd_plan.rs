@@ -14,7 +14,7 @@ struct Entry {
     target: Descriptor,
     /// The descriptor that it is now: the same one where it is kept, [`CLOSED`] where it is to be closed.
     source: Descriptor,
-    /// False for 0, 1 and 2 while they are kept only by default, and for the status descriptor.
+    /// False for 0, 1 and 2 while they are kept only by default, and for the one that the caller is told on.
     asked_for: bool,
 }
 
@@ -31,7 +31,7 @@ const CLOSED: Descriptor = -1;
 #[derive(Clone, Debug)]
 pub struct FdPlan {
     /// None has the target of another. The first three are 0, 1 and 2, which stay unless they are asked for otherwise, and
-    /// there is room for the status descriptor.
+    /// there is room for the one that the caller is told on.
     entries: heapless::Vec<Entry, { 3 + MOST + 1 }>,
 }
 
@@ -89,8 +89,8 @@ impl FdPlan {
         Ok(())
     }
 
-    /// Keeps the status descriptor, for which nobody asked and for which there is always room.
-    pub fn keep_status(&mut self, descriptor: Descriptor) {
+    /// Keeps the descriptor that the caller is told on, for which nobody asked and for which there is always room.
+    pub fn keep_report(&mut self, descriptor: Descriptor) {
         let _ = self.entries.push(Entry { target: descriptor, source: descriptor, asked_for: false });
     }
 
@@ -107,6 +107,11 @@ impl FdPlan {
     /// Whether anything was asked for the program's `descriptor`, or it stays because nothing was.
     pub fn is_target(&self, descriptor: Descriptor) -> bool {
         self.entries.iter().any(|entry| entry.target == descriptor)
+    }
+
+    /// Whether the program has a descriptor of this number, provided that what it is made of is open.
+    pub fn has(&self, descriptor: Descriptor) -> bool {
+        self.entries.iter().any(|entry| entry.target == descriptor && entry.source != CLOSED)
     }
 
     /// Whether the program's `descriptor` is to be what another one is now.

@@ -24,7 +24,7 @@ pub fn ready(report: Report) -> Result<(), Failure> {
 /// Writes the record of `failure`. Whether there is a place for records and it took this one.
 pub fn record(report: Report, failure: Failure) -> bool {
     match report {
-        Report::Stderr => false,
+        Report::Returned | Report::Message(_) => false,
         // A handshake that failed is not told: the launcher does not know yet what it reads.
         Report::Attendant(status) => {
             failure.step() != Step::Write && write_whole(status, attendant_record(failure).as_flattened()).is_ok()

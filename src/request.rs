@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::fd_plan::{self, FdPlan};
 use crate::options::{Arguments, Given, Name, Other};
 use crate::settings::Settings;
-use crate::slate::{Path, Slate};
+use crate::slate::{self, Path, Slate};
 use crate::status::{Failure, Report, Step};
 use crate::sys::{self, Descriptor};
 use crate::text::{Strings, Text};
@@ -28,6 +28,8 @@ pub struct Request<'s> {
     pub argv0: Option<&'s CStr>,
     /// How many listening sockets the program is told of, from descriptor 3 up.
     pub listening: u32,
+    /// Their names with colons between them; empty where there are none.
+    pub listening_names: Text<'s>,
     /// The slate that the program is to start on. Its report is known even of a request that could not be read whole, so
     /// that this can be reported there.
     pub slate: Slate<'s>,
@@ -54,9 +56,10 @@ impl<'s> Request<'s> {
             program: Path { path: c"", argument: 0 },
             argv0: None,
             listening: 0,
+            listening_names: Text::default(),
             slate: Slate {
                 settings: Settings::default(),
-                report: Report::Stderr,
+                report: Report::Message(2),
                 may_have_timers: true,
                 directory: None,
                 descriptors: FdPlan::default(),
@@ -129,7 +132,7 @@ impl<'s> Request<'s> {
             Report::Records(status) if descriptors.is_source(status) => {
                 Err(Failure::without_errno(Step::StatusShared, status as u32))
             }
-            _ => Ok(()),
+            _ => slate::check(&self.slate.settings, descriptors),
         }
     }
 
@@ -151,7 +154,7 @@ impl<'s> Request<'s> {
                     self.slate.descriptors.rename(target, source)?;
                 }
                 Other::Keep => value.ranges(|kept| Ok(self.slate.descriptors.keep(kept)?))?,
-                Other::Close => self.slate.descriptors.close(value.decimal()?)?,
+                Other::Close => self.slate.descriptors.close(value.number(10, 2)? as Descriptor)?,
                 Other::Pulse => {
                     let pulse = value.decimal()?;
                     sys::is_open(pulse)?;
@@ -160,6 +163,11 @@ impl<'s> Request<'s> {
                 Other::ListenFds => {
                     self.listening = value.number(10, fd_plan::MOST as u32)?;
                     require(self.listening != 0)?;
+                    self.listening_names = Text::default();
+                    if value.take(b'=') {
+                        self.listening_names = value.rest();
+                        take_names(&mut value, self.listening)?;
+                    }
                 }
                 Other::Chdir => {
                     self.slate.directory = Some(Path { path: given.value.as_c_str(), argument });
@@ -179,12 +187,10 @@ impl<'s> Request<'s> {
                 // The environment is edited when all is read, by whoever has it.
                 Other::ClearEnv => {}
                 Other::Unset => {
-                    require(value.rest().first() != 0)?;
-                    value.take_until(b'=');
+                    require(value.take_until(b'=') != 0)?;
                 }
                 Other::Env => {
-                    require(!matches!(value.rest().first(), 0 | b'='))?;
-                    value.take_until(b'=');
+                    require(value.take_until(b'=') != 0)?;
                     return require(value.take(b'='));
                 }
             },
@@ -197,6 +203,21 @@ impl Default for Request<'_> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// How long the names of listening sockets can be in all, in bytes, the colons among them included.
+pub const LONGEST_NAMES: usize = 480;
+
+/// Takes `count` names with colons between them, none of them empty.
+fn take_names(value: &mut Value, count: u32) -> Result<(), Mistake> {
+    let mut length = 0;
+    for index in 0..count {
+        require(index == 0 || value.take(b':'))?;
+        let name = value.take_until(b':');
+        require(name != 0)?;
+        length += name + 1;
+    }
+    require(length <= LONGEST_NAMES)
 }
 
 /// A descriptor's number that is at least `least`.

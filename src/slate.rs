@@ -2,9 +2,12 @@
 
 use core::ffi::CStr;
 
+use linux_raw_sys::errno::EBADF;
+
+use crate::errno::Errno;
 use crate::fd_plan::FdPlan;
 use crate::settings::Settings;
-use crate::status::Report;
+use crate::status::{Failure, Report, Step};
 
 /// The slate that a program is to start on, and where to tell how far that got.
 #[derive(Clone)]
@@ -21,6 +24,17 @@ pub struct Slate<'a> {
     /// Which descriptor the program has from where. Last because it is large: the fields before it get short offsets,
     /// and so shorter code.
     pub descriptors: FdPlan,
+}
+
+/// Fails where settings ask for what the program's descriptors do not give: the terminal must be one of them. To be called
+/// before anything is changed.
+pub fn check(settings: &Settings, descriptors: &FdPlan) -> Result<(), Failure> {
+    match settings.terminal.map(|terminal| terminal.get()) {
+        Some(terminal) if !descriptors.has(terminal) => {
+            Err(Failure::new(Step::Terminal, Errno::new(EBADF), terminal as u32))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A path that a failure may concern.

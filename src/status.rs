@@ -119,6 +119,8 @@ steps! {
     28 Listening 0 Descriptor "cannot pass on listening socket #";
     /// Finding what is to be reported.
     29 Slate 0 Nothing "cannot find out the whole slate";
+    /// Setting the mask of the permissions of new files.
+    30 Umask 0 Nothing "cannot set the umask";
 }
 
 impl Step {
@@ -159,10 +161,16 @@ impl Failure {
 
     const fn with_number(step: Step, errno: u32, detail: u32) -> Self {
         let step_and_errno = 1 << 31 | (step as u32) << 16 | errno;
-        Self { step_and_errno: NonZeroU32::new(step_and_errno).expect("a bit is set"), detail }
+        // A bit is set. Not by a panic, of which the compiler would not always see that nothing leads to it.
+        let step_and_errno = match NonZeroU32::new(step_and_errno) {
+            Some(number) => number,
+            None => NonZeroU32::MAX,
+        };
+        Self { step_and_errno, detail }
     }
 
     /// What the relay was at.
+    #[inline(never)]
     pub fn step(self) -> Step {
         Step::from_number(self.step_and_errno.get() << 1 >> 17).unwrap_or(Step::Ready)
     }
@@ -203,15 +211,30 @@ pub mod exit_status {
 }
 
 /// Where the caller wants to hear how far the relay got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// One line on standard error, and an exit status of 125, 126 or 127.
-    #[default]
-    Stderr,
+    /// From whoever takes the steps, by the failure that they return.
+    Returned,
+    /// One line on this descriptor, and an exit status of 125, 126 or 127. It is standard error, 2, or a copy where the
+    /// program's own standard error is another file.
+    Message(Descriptor),
     /// The attendant's protocol on this descriptor: a handshake, then silence or one record.
     Attendant(Descriptor),
     /// Records on this descriptor, and the same exit statuses.
     Records(Descriptor),
+}
+
+impl Report {
+    /// Whether the caller takes the program for started when this failure is not told: it has heard all that it hears of
+    /// a good start.
+    pub fn promises_a_start(self, failure: Failure) -> bool {
+        match self {
+            Self::Records(_) => matches!(failure.step(), Step::Exec | Step::Interpreter),
+            // The handshake itself failed.
+            Self::Attendant(_) => failure.step() != Step::Write,
+            Self::Returned | Self::Message(_) => false,
+        }
+    }
 }
 
 /// The attendant's record of a failure: two C ints in native byte order, its code and the errno.

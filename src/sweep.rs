@@ -4,19 +4,20 @@
 //! or whatever else its author chose. The first is close_range(2), a call for each gap between kept descriptors.
 
 use linux_raw_sys::errno::{EBADF, ENODEV, ERANGE};
-use linux_raw_sys::general::{O_DIRECTORY, PROC_SUPER_MAGIC, rlimit64};
+use linux_raw_sys::general::{O_DIRECTORY, PROC_SUPER_MAGIC};
 
 use crate::errno::Errno;
 use crate::fd_plan::FdPlan;
 use crate::status::{Failure, Step};
-use crate::sys::{self, Descriptor, DescriptorTable};
+use crate::sys::{self, Descriptor, DescriptorTable, OwnedFile, Zeros};
+use crate::text::Digits;
 use crate::value::decimal;
 
 /// How many descriptor numbers are tried one by one at the most: the kernel's own default ceiling, fs.nr_open.
-const MOST_TRIED: Descriptor = 1_048_576;
+const MOST_TRIED: usize = 1_048_576;
 
-/// The size of a descriptor table up to which only its own numbers are tried.
-const SMALL_TABLE: Descriptor = 512;
+/// The first size of a descriptor table that is looked for.
+const SMALLEST_TABLE: usize = 256;
 
 /// What is done to descriptors that a plan does not keep.
 #[derive(Clone, Copy)]
@@ -61,12 +62,16 @@ fn sweep_listed(plan: &FdPlan, act: Act, table: &mut DescriptorTable) -> Result<
 
 /// Visits the descriptors that /proc/self/fd lists until `visit` fails.
 ///
-/// ENODEV, in the end, where it is not to be believed: only a procfs is (CVE-2019-16884), and only one that lists the
-/// directory's own descriptor, which is not visited and closed again.
+/// ENODEV where it is not to be believed. Only a procfs is (CVE-2019-16884), which is asked first: another file system
+/// could list without end. Only the directory of this process is; and only a list that has the directory's own descriptor,
+/// which is not visited and closed again.
+///
+/// A file system that never answers, as FUSE can, holds this up for as long: opening the directory is a question to it
+/// already, and so is what kind it is.
 pub fn try_for_each_listed(mut visit: impl FnMut(Descriptor) -> Result<(), Errno>) -> Result<(), Errno> {
-    let directory = sys::open(c"/proc/self/fd", O_DIRECTORY)?;
+    let directory = open_own_directory()?;
     let mut lists_itself = false;
-    let listed = sys::try_for_each_entry(&directory, |name| match decimal(name) {
+    sys::try_for_each_entry(&directory, |name| match decimal(name) {
         Some(descriptor) if descriptor == directory.descriptor() => {
             lists_itself = true;
             Ok(())
@@ -74,9 +79,30 @@ pub fn try_for_each_listed(mut visit: impl FnMut(Descriptor) -> Result<(), Errno
         Some(descriptor) => visit(descriptor),
         // "." and "..".
         None => Ok(()),
-    });
-    let believed = lists_itself && sys::lies_on(&directory, PROC_SUPER_MAGIC);
-    listed.and(if believed { Ok(()) } else { Err(Errno::new(ENODEV)) })
+    })?;
+    require_believed(lists_itself)
+}
+
+fn require_believed(believed: bool) -> Result<(), Errno> {
+    if believed { Ok(()) } else { Err(Errno::new(ENODEV)) }
+}
+
+/// Opens the directory of this process's descriptors, and fails where it is another one: a link in a false root can lead
+/// to that of another process, which can have the same low numbers.
+///
+/// A number that is opened here must appear in it, and disappear when it is closed. The process's own number would be no
+/// proof: where the host's procfs is in a container, it is another one there.
+#[inline(never)]
+fn open_own_directory() -> Result<OwnedFile, Errno> {
+    let directory = sys::open(c"/proc/self/fd", O_DIRECTORY)?;
+    require_believed(sys::file_system(&directory)?.kind == PROC_SUPER_MAGIC)?;
+    let copy = directory.copy()?;
+    let mut digits = Digits::default();
+    let name = digits.of(copy.descriptor() as u32, false);
+    let appears = sys::has_link(&directory, name);
+    drop(copy);
+    require_believed(appears && !sys::has_link(&directory, name))?;
+    Ok(directory)
 }
 
 /// The third way: every number that a descriptor can have.
@@ -95,29 +121,39 @@ fn sweep_numbers(plan: &FdPlan, act: Act, table: &mut DescriptorTable) -> Result
 
 /// A number that no open descriptor reaches.
 ///
-/// The limits cannot tell it: both may have been lowered below descriptors that were open by then. Where the table is
-/// not a small one, every number up to the usual ceiling is tried, and more than that is refused: neither a loop over
-/// a billion numbers nor a slate that may be dirty.
+/// The limits cannot tell it: both may have been lowered below descriptors that were open by then. So the end of the
+/// descriptor table is looked for, among sizes that double. ERANGE where it is beyond [`MOST_TRIED`]: neither a loop over a
+/// billion numbers nor a slate that may be dirty. An error too where it cannot be found out.
 pub fn end_of_numbers() -> Result<Descriptor, Errno> {
-    if has_small_table() {
-        return Ok(SMALL_TABLE);
+    let mut zeros = Zeros::new(MOST_TRIED / WORD)?;
+    let mut size = SMALLEST_TABLE;
+    while let Some(bits) = zeros.words().get_mut(..size / WORD) {
+        if !reaches(bits)? {
+            return Ok(size as Descriptor);
+        }
+        size *= 2;
     }
-    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    sys::descriptor_limit(&mut limit)?;
-    if limit.rlim_max > MOST_TRIED as u64 {
-        return Err(Errno::new(ERANGE));
-    }
-    Ok(MOST_TRIED)
+    Err(Errno::new(ERANGE))
 }
 
-/// Whether this process's descriptor table ends before [`SMALL_TABLE`].
+/// How many descriptors have their bits in one word.
+const WORD: usize = usize::BITS as usize;
+
+/// Whether this process's descriptor table has as many places as there are `bits`, which are all 0 before and after.
 ///
 /// select(2) passes over a bit beyond the end of the table. Before it, a closed descriptor is EBADF, and the bit of an
 /// open one stays only where it is counted.
-fn has_small_table() -> bool {
-    const WORDS: usize = SMALL_TABLE as usize / usize::BITS as usize;
-    const HIGHEST: usize = 1 << (usize::BITS - 1);
-    let mut bits = [0; WORDS];
-    bits[WORDS - 1] = HIGHEST;
-    sys::readable_now(&mut bits) == Ok(0) && bits[WORDS - 1] == HIGHEST
+fn reaches(bits: &mut [usize]) -> Result<bool, Errno> {
+    const HIGHEST: usize = 1 << (WORD - 1);
+    if let [.., last] = bits {
+        *last = HIGHEST;
+    }
+    let readable = sys::readable_now(bits);
+    let [.., last] = bits else { return Ok(true) };
+    let stayed = core::mem::take(last) == HIGHEST;
+    match readable {
+        Ok(count) => Ok(count != 0 || !stayed),
+        Err(errno) if errno.is(EBADF) => Ok(true),
+        Err(errno) => Err(errno),
+    }
 }

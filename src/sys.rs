@@ -7,12 +7,13 @@
 
 use core::ffi::CStr;
 use core::mem::{MaybeUninit, transmute, zeroed};
+use core::ptr::{NonNull, null_mut};
 
-use linux_raw_sys::errno::EBADF;
+use linux_raw_sys::errno::{EBADF, EIO, ENOSYS};
 use linux_raw_sys::general::{
     __kernel_old_timespec, __kernel_sighandler_t, AT_EMPTY_PATH, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_OK, F_SETFD,
-    FD_CLOEXEC, O_CLOEXEC, RLIMIT_NOFILE, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction, linux_dirent64, pollfd,
-    rlimit64, statfs,
+    FD_CLOEXEC, MAP_ANONYMOUS, MAP_PRIVATE, MS_NOEXEC, O_CLOEXEC, O_PATH, PROT_READ, PROT_WRITE, RLIMIT_NOFILE,
+    SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction, linux_dirent64, pollfd, rlimit64, statfs,
 };
 use linux_raw_sys::ioctl::TIOCSCTTY;
 use linux_raw_sys::prctl::{PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG};
@@ -35,6 +36,12 @@ fn returned(value: usize) -> Result<usize, Errno> {
 /// The same for a call whose value says no more than that it did not fail.
 fn succeeded(value: usize) -> Result<(), Errno> {
     returned(value).map(drop)
+}
+
+/// Whether a call that says it did not fail has done something. A sandbox can answer a call with any value and not make
+/// it: then it is as if the kernel did not have the call.
+fn require_done(done: bool) -> Result<(), Errno> {
+    if done { Ok(()) } else { Err(Errno::new(ENOSYS)) }
 }
 
 /// The size of the kernel's signal set in bytes: 64 signals on every architecture that relay supports.
@@ -66,11 +73,29 @@ pub fn execve_file(program: Descriptor, arguments: Strings, environment: Strings
     Errno::new((value as u32).wrapping_neg())
 }
 
-/// Ends this process with `status`; see exit_group(2).
+/// Ends this process with `status`; see exit_group(2). Where a sandbox refuses that, it ends all the same, by exit(2) or
+/// by a signal.
 pub fn exit(status: u8) -> ! {
+    // SAFETY: each ends this thread, which is the only one, and with it every borrow.
+    unsafe {
+        raw_syscall!(Sysno::exit_group, status);
+        raw_syscall!(Sysno::exit, status);
+    }
+    die()
+}
+
+/// Ends this process by a signal: SIGKILL, or where that is refused, or is dropped because this is process 1 of a
+/// container, SIGSEGV. No disposition, mask or sandbox stands in the way of the latter: it is a fault.
+#[inline(never)]
+pub fn die() -> ! {
+    // Never 0 or a negative number, by which kill(2) would reach other processes.
+    if let Ok(process @ 1..) = process() {
+        // SAFETY: touches no memory, and where it succeeds, ends every borrow.
+        unsafe { raw_syscall!(Sysno::kill, process, SIGKILL) };
+    }
     loop {
-        // SAFETY: ends the process and with it every borrow. The loop is for a sandbox that refuses even this.
-        unsafe { raw_syscall!(Sysno::exit_group, status) };
+        // SAFETY: nothing is mapped at address 0, and no Rust value lies there, so this volatile access changes none.
+        unsafe { null_mut::<u8>().write_volatile(0) };
     }
 }
 
@@ -151,15 +176,23 @@ impl DescriptorTable {
     /// Makes `target` a copy of `source`, not close-on-exec; see dup(2).
     pub fn copy_to(&mut self, source: Descriptor, target: Descriptor) -> Result<(), Errno> {
         // SAFETY: touches no memory.
-        succeeded(unsafe { raw_syscall!(Sysno::dup3, source, target, 0) })
+        let copy = returned(unsafe { raw_syscall!(Sysno::dup3, source, target, 0) })?;
+        require_done(copy == target as usize)
     }
 
     /// Copies `source` to the lowest free number from `least` up, close-on-exec; see fcntl(2).
     pub fn copy_above(&mut self, source: Descriptor, least: Descriptor) -> Result<Descriptor, Errno> {
-        // SAFETY: touches no memory.
-        let copy = returned(unsafe { raw_syscall!(Sysno::fcntl, source, F_DUPFD_CLOEXEC, least) })?;
-        Ok(copy as Descriptor)
+        copy_above(source, least)
     }
+}
+
+/// Copies `source` to the lowest free number from `least` up, close-on-exec; see fcntl(2).
+#[inline(never)]
+fn copy_above(source: Descriptor, least: Descriptor) -> Result<Descriptor, Errno> {
+    // SAFETY: touches no memory.
+    let copy = returned(unsafe { raw_syscall!(Sysno::fcntl, source, F_DUPFD_CLOEXEC, least) })? as Descriptor;
+    require_done(copy >= least && copy != source)?;
+    Ok(copy)
 }
 
 fn close(descriptor: Descriptor) -> Result<(), Errno> {
@@ -178,6 +211,11 @@ impl OwnedFile {
     pub const fn descriptor(&self) -> Descriptor {
         self.0
     }
+
+    /// One more descriptor for it, the lowest free number above this one, close-on-exec; see fcntl(2).
+    pub fn copy(&self) -> Result<Self, Errno> {
+        copy_above(self.0, self.0).map(Self)
+    }
 }
 
 impl Drop for OwnedFile {
@@ -187,15 +225,24 @@ impl Drop for OwnedFile {
     }
 }
 
-/// Whether a file lies on a file system of the kind `magic`; see fstatfs(2).
-pub fn lies_on(file: &OwnedFile, magic: u32) -> bool {
-    // On 32 bits a file system too large for the structure is EOVERFLOW: it is none of those that are asked for.
+/// What is to be known of the file system that a file lies on.
+pub struct FileSystem {
+    /// Its kind, one of the magic numbers.
+    pub kind: u32,
+    /// Whether no program on it can be executed; see mount(2).
+    pub is_noexec: bool,
+}
+
+/// The file system that a file lies on; see fstatfs(2). On 32 bits one too large for the structure is EOVERFLOW.
+#[inline(never)]
+pub fn file_system(file: &OwnedFile) -> Result<FileSystem, Errno> {
     let mut found = MaybeUninit::<statfs>::uninit();
     // SAFETY: the kernel writes the structure of this architecture, no more, and all of it where it does not fail.
-    unsafe {
-        succeeded(raw_syscall!(Sysno::fstatfs, file.0, found.as_mut_ptr())).is_ok()
-            && found.assume_init().f_type as u32 == magic
-    }
+    let found = unsafe {
+        succeeded(raw_syscall!(Sysno::fstatfs, file.0, found.as_mut_ptr()))?;
+        found.assume_init()
+    };
+    Ok(FileSystem { kind: found.f_type as u32, is_noexec: found.f_flags as u32 & MS_NOEXEC != 0 })
 }
 
 /// Visits the names in an open directory until `visit` fails; see getdents64(2).
@@ -219,12 +266,16 @@ pub fn try_for_each_entry(
         while next < filled {
             // SAFETY: the kernel has filled the buffer, up to `filled`, with whole entries, each as long as it says and
             // with a name that ends with a NUL.
-            let name = unsafe {
+            let (length, name) = unsafe {
                 let entry = (&raw const buffer).byte_add(next).cast::<linux_dirent64>();
-                next += usize::from((*entry).d_reclen);
-                Text::new((&raw const (*entry).d_name).cast())
+                ((*entry).d_reclen, Text::new((&raw const (*entry).d_name).cast()))
             };
+            if length == 0 {
+                // Nobody would come to the end of it.
+                return Err(Errno::new(EIO));
+            }
             visit(name)?;
+            next += usize::from(length);
         }
     }
 }
@@ -233,11 +284,66 @@ pub fn try_for_each_entry(
 ///
 /// Returns their number and leaves their bits set. EBADF where one of them is closed, but a bit beyond the end of the
 /// process's descriptor table is passed over: neither looked at nor cleared (select(2), BUGS).
-pub fn readable_now<const WORDS: usize>(wanted: &mut [usize; WORDS]) -> Result<usize, Errno> {
-    let count = WORDS * usize::BITS as usize;
+pub fn readable_now(wanted: &mut [usize]) -> Result<usize, Errno> {
+    let count = wanted.len() * usize::BITS as usize;
     let at_once = __kernel_old_timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel reads and writes one bit for each of `count`, which is the array; NULL sets and mask are let be.
+    // SAFETY: the kernel reads and writes one bit for each of `count`, which is the slice; NULL sets and mask are let be.
     returned(unsafe { raw_syscall!(Sysno::pselect6, count, wanted.as_mut_ptr(), NULL, NULL, &raw const at_once, NULL) })
+}
+
+/// Memory of its own that holds zeros, and is given back when this goes; see mmap(2).
+pub struct Zeros(NonNull<[usize]>);
+
+impl Zeros {
+    /// Takes memory for `count` words.
+    pub fn new(count: usize) -> Result<Self, Errno> {
+        let size = count * size_of::<usize>();
+        let arguments = [NULL, size, (PROT_READ | PROT_WRITE) as usize, (MAP_PRIVATE | MAP_ANONYMOUS) as usize, !0, 0];
+        // SAFETY: a new mapping, where the kernel likes.
+        let first = unsafe { map(arguments) };
+        // The last page of all addresses is never mapped: what is there is an errno.
+        if first > usize::MAX - 4095 {
+            return Err(Errno::new(first.wrapping_neg() as u32));
+        }
+        let first = NonNull::new(first as *mut usize).ok_or(Errno::new(ENOSYS))?;
+        Ok(Self(NonNull::slice_from_raw_parts(first, count)))
+    }
+
+    /// The words.
+    pub fn words(&mut self) -> &mut [usize] {
+        // SAFETY: mapped until this goes, all zero, which is a value for each word, and nobody else knows of it.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Drop for Zeros {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped by `new`, and whoever borrowed from it has given that back.
+        unsafe { raw_syscall!(Sysno::munmap, self.0.as_ptr().cast::<usize>(), self.0.len() * size_of::<usize>()) };
+    }
+}
+
+/// Makes the call mmap(2), which is another one on 32 bits, with its offset in pages, and takes its arguments from memory
+/// on s390x.
+///
+/// # Safety
+///
+/// 1. The mapping must take nobody's memory.
+unsafe fn map(arguments: [usize; 6]) -> usize {
+    // SAFETY: nobody's memory is taken (1).
+    unsafe {
+        #[cfg(target_arch = "s390x")]
+        return raw_syscall!(Sysno::mmap, &raw const arguments);
+        #[cfg(not(target_arch = "s390x"))]
+        {
+            #[cfg(target_pointer_width = "64")]
+            use Sysno::mmap;
+            #[cfg(target_pointer_width = "32")]
+            use Sysno::mmap2 as mmap;
+            let [address, size, access, kind, file, offset] = arguments;
+            raw_syscall!(mmap, address, size, access, kind, file, offset)
+        }
+    }
 }
 
 /// Reads RLIMIT_NOFILE into `limit`; see prlimit(2).
@@ -254,9 +360,16 @@ pub fn set_descriptor_limit(limit: &rlimit64) -> Result<(), Errno> {
 }
 
 /// Whether there is a file at `path`, whatever it is; see faccessat(2).
+///
+/// Where a sandbox refuses that call, it is found by opening it, which needs no permission either (O_PATH, open(2)).
 pub fn exists(path: &CStr) -> bool {
+    access(path, F_OK).or_else(|_| open(path, O_PATH).map(drop)).is_ok()
+}
+
+/// Whether this process may access the file at `path` in this way; see faccessat(2).
+pub fn access(path: &CStr, mode: u32) -> Result<(), Errno> {
     // SAFETY: the path ends with a NUL.
-    succeeded(unsafe { raw_syscall!(Sysno::faccessat, AT_FDCWD, path.as_ptr(), F_OK) }).is_ok()
+    succeeded(unsafe { raw_syscall!(Sysno::faccessat, AT_FDCWD, path.as_ptr(), mode) })
 }
 
 /// Opens an existing file, close-on-exec, with the access mode `access`; see open(2).
@@ -281,22 +394,31 @@ pub fn read_link<'a>(path: Text, buffer: &'a mut LinkBuffer) -> Text<'a> {
     }
 }
 
+/// Whether there is a symbolic link of this name in `directory`; see readlink(2).
+pub fn has_link(directory: &OwnedFile, name: Text) -> bool {
+    let mut first = MaybeUninit::<u8>::uninit();
+    // SAFETY: the name ends with a NUL, and the kernel writes one byte at the most.
+    succeeded(unsafe { raw_syscall!(Sysno::readlinkat, directory.0, name.as_ptr(), first.as_mut_ptr(), 1) }).is_ok()
+}
+
 /// Changes the current directory; see chdir(2).
 pub fn change_directory(path: &CStr) -> Result<(), Errno> {
     // SAFETY: the path ends with a NUL.
     succeeded(unsafe { raw_syscall!(Sysno::chdir, path.as_ptr()) })
 }
 
-/// Sets the mask of the permissions of new files; see umask(2).
-pub fn set_umask(mask: u32) {
-    // SAFETY: touches no memory and cannot fail.
-    unsafe { raw_syscall!(Sysno::umask, mask) };
+/// Sets the mask of the permissions of new files; see umask(2). The kernel never refuses it, but a sandbox can.
+pub fn set_umask(mask: u32) -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    succeeded(unsafe { raw_syscall!(Sysno::umask, mask) })
 }
 
 /// Begins a session; see setsid(2).
 pub fn new_session() -> Result<(), Errno> {
     // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::setsid) })
+    let session = returned(unsafe { raw_syscall!(Sysno::setsid) })?;
+    // It has this process's number.
+    require_done(session != 0)
 }
 
 /// Makes `terminal` the controlling terminal of this process's session; see ioctl_tty(2).
@@ -322,29 +444,30 @@ fn set_attribute(attribute: u32, number: u32) -> Result<(), Errno> {
     succeeded(unsafe { raw_syscall!(Sysno::prctl, attribute, number, 0, 0, 0) })
 }
 
-/// An identity of this process that cannot fail to be had: `getpid`, `getppid`, ... without arguments.
-fn identity(call: Sysno) -> u32 {
+/// An identity of this process: `getpid`, `getppid`, ... without arguments. The kernel never refuses it, but a sandbox can.
+#[inline(never)]
+fn identity(call: Sysno) -> Result<u32, Errno> {
     // SAFETY: touches no memory; a second and further argument is not looked at.
-    unsafe { raw_syscall!(call, 0) as u32 }
+    Ok(returned(unsafe { raw_syscall!(call, 0) })? as u32)
 }
 
 /// This process; see getpid(2).
-pub fn process() -> u32 {
+pub fn process() -> Result<u32, Errno> {
     identity(Sysno::getpid)
 }
 
 /// The process that started this one, 0 where it is in another PID namespace; see getppid(2).
-pub fn parent() -> u32 {
+pub fn parent() -> Result<u32, Errno> {
     identity(Sysno::getppid)
 }
 
 /// This process's group; see getpgid(2).
-pub fn process_group() -> u32 {
+pub fn process_group() -> Result<u32, Errno> {
     identity(Sysno::getpgid)
 }
 
 /// This process's session; see getsid(2).
-pub fn session() -> u32 {
+pub fn session() -> Result<u32, Errno> {
     identity(Sysno::getsid)
 }
 

@@ -188,6 +188,34 @@ macro_rules! enum_of_texts {
     };
 }
 
+/// The place for a number in decimal, as a text: a sign, ten digits and the NUL.
+#[derive(Default)]
+pub struct Digits([u8; 12]);
+
+impl Digits {
+    /// The digits of `number`, with a minus sign before them where it `is_negative`.
+    #[inline(never)]
+    pub fn of(&mut self, mut number: u32, is_negative: bool) -> Text<'_> {
+        // From the last one; the NUL is there.
+        let mut first = self.0.len() - 1;
+        let mut put = |byte| {
+            first -= 1;
+            if let Some(place) = self.0.get_mut(first) {
+                *place = byte;
+            }
+        };
+        while {
+            put(b'0' + (number % 10) as u8);
+            number /= 10;
+            number != 0
+        } {}
+        if is_negative {
+            put(b'-');
+        }
+        Text::within(self.0.get(first..).unwrap_or_default())
+    }
+}
+
 /// Hands a number's decimal digits to `add`, the highest first.
 pub fn each_digit(number: u32, add: &mut impl FnMut(u8)) {
     if number >= 10 {

@@ -65,13 +65,16 @@ impl<'a> Value<'a> {
         is_next
     }
 
-    /// Takes what comes before the next `end`, or all.
-    pub fn take_until(&mut self, end: u8) {
+    /// Takes what comes before the next `end`, or all. Returns how many bytes that were.
+    #[inline(never)]
+    pub fn take_until(&mut self, end: u8) -> usize {
+        let mut taken = 0;
         while let Some((first, rest)) = self.rest.split_first()
             && first != end
         {
-            self.rest = rest;
+            (self.rest, taken) = (rest, taken + 1);
         }
+        taken
     }
 
     /// Takes one of the words in `words`, each ended by a NUL, where what comes next is that word and then `end` or

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use exec_relay::slate::{self, Slate};
-use exec_relay::status::Failure;
+use exec_relay::status::{Failure, Step};
 use exec_relay::steps::{self, exec};
 use exec_relay::sys::{self, Descriptor, DescriptorTable};
 use exec_relay::text::Strings;
@@ -68,7 +68,8 @@ impl Work for InPlace<'_, '_> {
         steps::unmark(self.kept, &mut table)?;
         steps::make_slate(self.slate, &mut table)?;
         if let Some(variable) = self.listen_pid {
-            variable.set(sys::process());
+            let process = sys::process().map_err(|errno| Failure::new(Step::Listening, errno, 3))?;
+            variable.set(process);
         }
         Ok(())
     }

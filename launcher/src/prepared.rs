@@ -50,7 +50,7 @@ impl<'l> Prepared<'l> {
             launch,
             slate: Box::new(Slate {
                 settings: settings(launch)?,
-                report: Report::Stderr,
+                report: Report::Returned,
                 may_have_timers: false,
                 directory: launch.directory.as_deref().map(|path| slate::Path { path, argument: 0 }),
                 descriptors: FdPlan::default(),
@@ -81,6 +81,8 @@ impl<'l> Prepared<'l> {
             prepared.give(target, theirs)?;
             prepared.pulse = Some(ours);
         }
+        slate::check(&prepared.slate.settings, &prepared.slate.descriptors)
+            .map_err(|failure| prepared.step_failed(failure))?;
         Ok(prepared)
     }
 

@@ -6,7 +6,8 @@ use crate::status::{Failure, Report};
 use crate::sweep::{self, Act};
 use crate::sys::DescriptorTable;
 
-/// Where the directory is to be changed, closes now what would be closed at exec, but for the status descriptor.
+/// Where the directory is to be changed, closes now what would be closed at exec, but for the one that the caller is told
+/// on.
 ///
 /// /proc/self/fd has a way to each directory that is open, and one that leaked from a host would be a way out of a
 /// container (CVE-2024-21626). To be called when descriptors have their numbers.
@@ -19,9 +20,9 @@ pub fn close(
     if directory.is_none() {
         return Ok(());
     }
-    if let Report::Records(status) = report {
+    if let Report::Records(told_on) | Report::Message(told_on) = report {
         // It stays marked.
-        plan.keep_status(status);
+        plan.keep_report(told_on);
     }
     sweep::all_but(plan, Act::Close, table)
 }

@@ -56,7 +56,7 @@ pub fn make_slate(slate: &mut Slate, table: &mut DescriptorTable) -> Result<(), 
     terminal::take(*terminal)?;
     leaks::close(slate.directory, &mut slate.descriptors, slate.report, table)?;
     directory::change(slate.directory)?;
-    umask::set(*umask);
+    umask::set(*umask)?;
     parent::die_with(*die_with_parent)?;
     new_privileges::give_up(*no_new_privileges)?;
     oom_score::write(*oom_score)?;

@@ -6,7 +6,7 @@ use linux_raw_sys::general::{O_NOFOLLOW, O_NONBLOCK, O_WRONLY, PROC_SUPER_MAGIC}
 use crate::errno::Errno;
 use crate::status::{Failure, Step};
 use crate::sys;
-use crate::text::each_digit;
+use crate::text::Digits;
 use crate::value::Number;
 
 /// Writes it to /proc/self/oom_score_adj.
@@ -16,17 +16,14 @@ pub fn write(score: Option<Number<-1000, 1000>>) -> Result<(), Failure> {
 }
 
 fn write_number(score: i32) -> Result<(), Errno> {
-    let mut digits = heapless::Vec::<u8, 5>::new();
-    if score < 0 {
-        let _ = digits.push(b'-');
-    }
-    each_digit(score.unsigned_abs(), &mut |digit| _ = digits.push(digit));
+    let mut digits = Digits::default();
+    let number = digits.of(score.unsigned_abs(), score < 0).as_c_str().to_bytes();
     // Not what a false /proc has in its place: a link to another file, or a pipe that nobody reads.
     let file = sys::open(c"/proc/self/oom_score_adj", O_WRONLY | O_NOFOLLOW | O_NONBLOCK)?;
-    if !sys::lies_on(&file, PROC_SUPER_MAGIC) {
+    if sys::file_system(&file)?.kind != PROC_SUPER_MAGIC {
         return Err(Errno::new(ENODEV));
     }
     // The kernel takes each write for a number of its own, so what a short one has left out cannot follow.
-    let written = sys::write(file.descriptor(), &digits)?;
-    if written == digits.len() { Ok(()) } else { Err(Errno::new(EIO)) }
+    let written = sys::write(file.descriptor(), number)?;
+    if written == number.len() { Ok(()) } else { Err(Errno::new(EIO)) }
 }

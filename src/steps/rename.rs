@@ -8,13 +8,20 @@ use crate::slate::Slate;
 use crate::status::{Failure, Report, Step};
 use crate::sys::{Descriptor, DescriptorTable};
 
-/// Gives every descriptor its number in the program. A status descriptor that is in the way gets another number.
+/// Gives every descriptor its number in the program. The one that the caller is told on gets another number where it is
+/// in the way.
 pub fn give_numbers(slate: &mut Slate, table: &mut DescriptorTable) -> Result<(), Failure> {
     let plan = &mut slate.descriptors;
-    if let Report::Records(status) = &mut slate.report
-        && plan.is_target(*status)
-    {
-        *status = set_aside(plan, *status, table).map_err(|errno| Failure::new(Step::Rename, errno, *status as u32))?;
+    match &mut slate.report {
+        Report::Records(status) if plan.is_target(*status) => {
+            let aside = set_aside(plan, *status, table);
+            *status = aside.map_err(|errno| Failure::new(Step::Rename, errno, *status as u32))?;
+        }
+        // Where there is none, or no free number, messages go to the program's own.
+        Report::Message(stderr) if plan.is_renamed(*stderr) => {
+            *stderr = set_aside(plan, *stderr, table).unwrap_or(*stderr);
+        }
+        _ => {}
     }
     while let Some(next) = plan.next_move() {
         let (concerned, moved) = match next {

@@ -1,11 +1,11 @@
 //! The mask of the permissions of new files.
 
+use crate::status::{Failure, Step};
 use crate::sys;
 use crate::value::Octal;
 
-/// Sets it, which cannot fail.
-pub fn set(mask: Option<Octal<0o777>>) {
-    if let Some(mask) = mask {
-        sys::set_umask(mask.get());
-    }
+/// Sets it.
+pub fn set(mask: Option<Octal<0o777>>) -> Result<(), Failure> {
+    let Some(mask) = mask else { return Ok(()) };
+    sys::set_umask(mask.get()).map_err(|errno| Failure::new(Step::Umask, errno, 0))
 }

@@ -11,7 +11,7 @@ use exec_relay::fd_plan::MOST;
 use proptest::prelude::*;
 use tempfile::{TempDir, tempfile};
 
-use crate::host::{Host, Outcome, output, path_only, probe};
+use crate::host::{Host, Outcome, output, path_only, probe, relay_line};
 use crate::sandbox;
 
 /// A file's device and inode.
@@ -177,8 +177,61 @@ fn closed() {
 /// Until the program starts relay needs 2 itself.
 #[test]
 fn a_failure_is_told_on_a_standard_error_that_is_to_be_closed() {
-    let outcome = Host::new(["--close=2", "/no/such"]).run();
-    assert_eq!(outcome.stderr, "relay: cannot start /no/such: no such file (ENOENT)\n");
+    for options in [&["--close=2"][..], &["--close=2", "--chdir=/"], &["--close=2", "--close=0", "--chdir=/"]] {
+        let outcome = Host::new(options.iter().chain(&["/no/such"])).run();
+        assert_eq!(outcome.stderr, "relay: cannot start /no/such: no such file (ENOENT)\n", "{options:?}");
+        assert_eq!(outcome.status.code(), Some(127));
+    }
+    let host = Host::new(["--close=2", "--chdir=/", probe().to_str().expect("UTF-8")]);
+    host.run().slate().assert_clean([0, 1]);
+}
+
+/// Where 2 is renamed, relay's messages still go to its own standard error, and the program sees nothing of that.
+#[test]
+fn a_failure_is_told_on_relay_s_own_standard_error() {
+    for options in [&["--fd=2=5"][..], &["--fd=2=5", "--chdir=/"], &["--fd=2=1", "--fd=1=2", "--fd=3=5"]] {
+        let (mut theirs, other) = std::io::pipe().expect("a pipe");
+        let outcome = Host::new(options.iter().chain(&["/no/such"])).descriptor(5, OwnedFd::from(other)).run();
+        assert_eq!(outcome.stderr, "relay: cannot start /no/such: no such file (ENOENT)\n", "{options:?}");
+        let mut told = String::new();
+        theirs.read_to_string(&mut told).expect("what the program's standard error was told");
+        assert_eq!((told.as_str(), outcome.stdout.as_slice()), ("", &b""[..]), "{options:?}");
+    }
+    assert_arranged(&[5], &["--fd=2=5"], &[(2, 5)]);
+    assert_arranged(&[5], &["--fd=2=5", "--chdir=/", "--fd=3=5"], &[(2, 5), (3, 5)]);
+    // Where there is none, or no free number, the launch does not fail for it.
+    let host = Host::new(["--fd=2=5", "/no/such"]).open(5);
+    let outcome = host.nofile(300, 300).full_table().run();
+    assert_eq!((outcome.status.code(), outcome.stderr.as_str()), (Some(127), ""));
+    let (mut theirs, other) = std::io::pipe().expect("a pipe");
+    let host = Host::new(["--fd=2=5", "/no/such"]).descriptor(5, OwnedFd::from(other)).closed(2);
+    assert_eq!(host.run().status.code(), Some(127));
+    let mut told = String::new();
+    theirs.read_to_string(&mut told).expect("what the program's standard error was told");
+    assert_eq!(told, "relay: cannot start /no/such: no such file (ENOENT)\n");
+}
+
+/// A sandbox that says something was done which was not.
+#[test]
+fn copies_that_were_not_made() {
+    for (options, injection) in [
+        (&["--fd=10=5"][..], "dup3:retval=0"),
+        (&["--fd=10=5"], "dup3:retval=9"),
+        (&["--fd=5=6", "--fd=6=5"], "fcntl:retval=0:when=3"),
+        (&["--fd=5=6", "--fd=6=5"], "fcntl:retval=2:when=3"),
+    ] {
+        let script = "exec 5</dev/null 6</dev/null; exec \"$@\"";
+        let mut command = Command::new("bash");
+        command.args(["-c", script, "bash", "strace", "-qq", "-o", "/dev/null", "--inject", injection]);
+        let outcome = output(command.args(relay_line()).args(options).args(["/bin/echo", "started"]));
+        assert_eq!(
+            (outcome.status.code(), outcome.stdout.as_slice()),
+            (Some(125), &b""[..]),
+            "{options:?} {injection}"
+        );
+        let message = String::from_utf8_lossy(&outcome.stderr);
+        assert!(message.ends_with("no such system call (ENOSYS)\n"), "{message}");
+    }
 }
 
 #[test]
@@ -204,11 +257,19 @@ fn malformed_values() {
         "--close=",
         "--close=x",
         "--close=1,2",
+        "--close=3",
+        "--close=5",
         "--pulse=",
         "--pulse=x",
         "--listen-fds=0",
         "--listen-fds=257",
         "--listen-fds=",
+        "--listen-fds=1=",
+        "--listen-fds=1=a:b",
+        "--listen-fds=2=a",
+        "--listen-fds=2=a:",
+        "--listen-fds=2=:a",
+        "--listen-fds=2:a:b",
     ] {
         let outcome = Host::new([option, "/bin/echo"]).open(5).run();
         assert_refused(&outcome, &format!("bad value {option}: invalid (EINVAL)"));
@@ -230,8 +291,7 @@ fn what_contradicts_itself() {
         ["--keep=0", "--close=0"],
         ["--pulse=1", "--close=1"],
         ["--pulse=2", "--fd=2=5"],
-        ["--close=7", "--keep=7"],
-        ["--keep=7", "--close=7"],
+        ["--close=2", "--keep=2"],
     ] {
         let outcome = Host::new([first, second, "/bin/echo"]).open(5).open(6).run();
         assert_refused(&outcome, &format!("bad value {second}: asked for twice (EEXIST)"));
@@ -290,8 +350,6 @@ fn listening_sockets() {
     // To be kept or closed is not to be open.
     let outcome = Host::new(["--listen-fds=1", "--keep=3", "/bin/echo"]).run();
     assert_refused(&outcome, "cannot pass on listening socket 3: not open for this (EBADF)");
-    let outcome = Host::new(["--listen-fds=1", "--close=3", "/bin/echo"]).open(3).run();
-    assert_refused(&outcome, "cannot pass on listening socket 3: asked for twice (EEXIST)");
     let slate = Host::new(["--listen-fds=1", "--keep=3", probe().to_str().expect("UTF-8")]).open(3).run().slate();
     slate.assert_clean([0, 1, 2, 3]);
 }
@@ -307,6 +365,15 @@ fn inherited_names_of_listening_sockets() {
     };
     let named = |environment: &[String]| environment.iter().any(|variable| variable.starts_with("LISTEN_FDNAMES"));
     assert!(!named(&host(&["--listen-fds=1"])));
+    assert!(host(&["--listen-fds=1=web"]).contains(&"LISTEN_FDNAMES=web".to_owned()));
+    // What the caller gives itself counts for more than what relay would say.
+    for own in ["LISTEN_FDNAMES=mine", "LISTEN_PIDFDID=8", "LISTEN_FDS=1", "LISTEN_PID=5"] {
+        let environment = host(&["--listen-fds=1=web", &format!("--env={own}")]);
+        let name = own.split('=').next().expect("a name");
+        let given: Vec<_> = environment.iter().filter(|variable| variable.split('=').next() == Some(name)).collect();
+        assert_eq!(given, [own]);
+    }
+    assert!(host(&[]).contains(&"LISTEN_PIDFDID=7".to_owned()), "without sockets it is a variable like others");
     assert!(!host(&["--listen-fds=1"]).contains(&"LISTEN_PIDFDID=7".to_owned()));
     assert!(host(&["--listen-fds=1", "--env=LISTEN_FDNAMES=mine"]).contains(&"LISTEN_FDNAMES=mine".to_owned()));
     assert!(named(&host(&[])), "without sockets it is a variable like others");
@@ -326,7 +393,33 @@ fn sd_listen_fds() {
         Host::new(["--fd=3=7", "--fd=4=6", "--listen-fds=2", program]).descriptor(6, socket()).descriptor(7, socket());
     let outcome = outcome.run();
     assert!(outcome.status.success(), "{outcome:?}");
-    assert_eq!(outcome.stdout, b"2 listening\n");
+    assert_eq!(outcome.stdout, b"2 listening\nunknown\nunknown\n");
+    let host = Host::new(["--fd=3=7", "--fd=4=6", "--listen-fds=2=web:admin", program]);
+    let host = host.environment(["LISTEN_FDNAMES=other"]).descriptor(6, socket()).descriptor(7, socket());
+    assert_eq!(host.run().stdout, b"2 listening\nweb\nadmin\n");
+}
+
+/// The variables of sockets take the places of argc, relay's name and the option: there are no more.
+#[test]
+fn names_of_many_sockets() {
+    for given in ["--listen-fds=32=", "--listen-fds 32="] {
+        let names: Vec<_> = (0..32).map(|number| format!("a name of {number:03}")).collect();
+        let names = names.join(":");
+        let probe = probe();
+        let option = format!("{given}{names}");
+        let (first, second) =
+            option.split_once("fds ").map_or((option.as_str(), None), |(_, value)| ("--listen-fds", Some(value)));
+        let arguments = [first].into_iter().chain(second).chain([probe.to_str().expect("UTF-8")]);
+        let host = (3..35).fold(Host::new(arguments), Host::open).environment(["A=b"]);
+        let slate = host.run().slate();
+        assert_eq!(slate.environment.len(), 4);
+        assert!(slate.environment.contains(&format!("LISTEN_FDNAMES={names}")), "{:?}", slate.environment);
+        assert_eq!(slate.arguments, [probe.to_str().expect("UTF-8")]);
+    }
+    // Longer ones can be given by --env.
+    let long = format!("--listen-fds=1={}", "x".repeat(480));
+    let outcome = Host::new([&long, "/bin/echo"]).open(3).run();
+    assert_eq!(outcome.status.code(), Some(125));
 }
 
 proptest! {

@@ -87,6 +87,32 @@ fn thousands_of_variables_and_arguments() {
     assert!(outcome.slate().arguments[1..].iter().cloned().eq(arguments));
 }
 
+/// Of 40,000 that are set, a name each or all of one, and as many that are unset: more than could be compared with each
+/// other in the time that a launch may take.
+#[test]
+fn tens_of_thousands_of_edits() {
+    let inherited: Vec<_> = (0..20_000).map(|index| format!("V{index}=old")).chain(["KEPT=1".to_owned()]).collect();
+    let run = |edits: Vec<String>, expected: &[String]| {
+        let program = probe();
+        let line = edits.into_iter().chain([program.to_str().expect("UTF-8").to_owned()]);
+        let outcome = Host::new(line).environment(&inherited).run();
+        let mut expected = expected.to_vec();
+        expected.push("KEPT=1".to_owned());
+        expected.sort_unstable();
+        assert_eq!(sorted(&outcome), expected);
+    };
+    let set = |index: usize| format!("V{}={index}", index * 7_919 % 20_000);
+    // Each name twice: the later one counts.
+    let last: Vec<_> = (20_000..40_000).map(set).collect();
+    run((0..40_000).map(|index| format!("--env={}", set(index))).collect(), &last);
+    run((0..20_000).map(|index| format!("--unset=V{index}")).collect(), &[]);
+    let rest: Vec<_> = (1..20_000).map(|index| format!("V{index}=old")).collect();
+    run(
+        (0..40_000).map(|index| format!("--env=V0={index}")).collect(),
+        &[&rest[..], &["V0=39999".to_owned()]].concat(),
+    );
+}
+
 #[derive(Clone, Debug)]
 enum Edit {
     Clear,

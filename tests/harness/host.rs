@@ -14,7 +14,7 @@
 #![allow(unsafe_code)]
 
 use std::env;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -286,6 +286,22 @@ impl Host {
         })
     }
 
+    /// Makes this machine's /proc to be had at `directory` too, in a mount namespace of the host's own.
+    pub fn proc_at(self, directory: &Path) -> Self {
+        let directory = c_string(directory.as_os_str());
+        // SAFETY: touches no memory and cannot fail.
+        let needs_namespace = unsafe { libc::geteuid() } != 0;
+        let namespaces = libc::CLONE_NEWNS | if needs_namespace { libc::CLONE_NEWUSER } else { 0 };
+        self.action(move || {
+            let mount = |source: &CStr, target: &CStr, flags: u64| {
+                call(libc::SYS_mount, [source.as_ptr() as usize, target.as_ptr() as usize, 0, flags as usize])
+            };
+            call(libc::SYS_unshare, [namespaces as usize])?;
+            mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE)?;
+            mount(c"/proc", &directory, libc::MS_BIND | libc::MS_REC)
+        })
+    }
+
     /// Makes the host the leader of a process group, or of a session.
     pub fn leader_of_group(self) -> Self {
         self.action(|| call(libc::SYS_setpgid, [0, 0]))
@@ -352,6 +368,20 @@ impl Host {
 
     pub fn run(self) -> Outcome {
         self.spawn().finish()
+    }
+
+    /// The same where it must not be waited for without end.
+    #[track_caller]
+    pub fn run_in_time(self) -> Outcome {
+        let mut running = self.spawn();
+        for _ in 0..2_000 {
+            if running.child.try_wait().expect("the child's state").is_some() {
+                return running.finish();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        running.child.kill().expect("it still runs");
+        panic!("not done after 20 seconds: {:?}", running.finish());
     }
 }
 
@@ -464,7 +494,7 @@ fn flags(descriptor: RawFd) -> io::Result<i32> {
 fn call<const COUNT: usize>(number: libc::c_long, arguments: [usize; COUNT]) -> io::Result<()> {
     let argument = |index| arguments.get(index).copied().unwrap_or(0);
     // SAFETY: the callers above pass pointers to what the call reads, none to anything that it writes.
-    match unsafe { libc::syscall(number, argument(0), argument(1), argument(2), argument(3)) } {
+    match unsafe { libc::syscall(number, argument(0), argument(1), argument(2), argument(3), argument(4)) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! Starts the real relay from dirty hosts and looks at what the program that it becomes sees.
 
+mod fuse;
 mod host;
 mod sandbox;
 mod slate;

@@ -193,10 +193,58 @@ fn a_terminal_of_its_own() {
     assert!(flags.is_some_and(|flags| flags.contains('m')), "no job control: {seen}");
     assert!(!seen.contains("no job control"), "{seen}");
 
-    let outcome = host(&["--ctty=5"]).open(5).run();
+    let outcome = host(&["--ctty=5", "--keep=5"]).open(5).run();
     assert_refused(&outcome, "cannot take descriptor 5 for the terminal: not a terminal (ENOTTY)");
-    let outcome = host(&["--ctty=5"]).run();
+    let outcome = host(&["--ctty=5", "--keep=5"]).run();
     assert_refused(&outcome, "cannot take descriptor 5 for the terminal: not open for this (EBADF)");
+}
+
+/// It must be one of the program's, which is told before anything is changed.
+#[test]
+fn a_terminal_that_the_program_does_not_have() {
+    for (options, descriptor) in
+        [(&["--ctty=5"][..], 5), (&["--ctty=5", "--fd=0=5"], 5), (&["--close=0", "--ctty=0"], 0)]
+    {
+        let (_person, program) = pseudo_terminal();
+        let outcome = host(options).descriptor(5, program).run();
+        let message = format!("cannot take descriptor {descriptor} for the terminal: not open for this (EBADF)");
+        assert_refused(&outcome, &message);
+    }
+    let (_person, program) = pseudo_terminal();
+    let slate = host(&["--ctty=9", "--fd=9=5"]).descriptor(5, program).run().slate();
+    assert_eq!(slate.session, slate.pid as u32);
+}
+
+/// A sandbox that refuses to say who leads the session does not keep one from being begun.
+#[test]
+fn a_session_in_a_sandbox_that_tells_nothing() {
+    for errno in [libc::EPERM, 0] {
+        let refused = crate::sandbox::refuse(&[libc::SYS_getsid], errno);
+        let outcome = Host::new(["--setsid", "/bin/sh", "-c", "ps -o sid= -p $$; echo $$"]).filter(refused).run();
+        let seen = String::from_utf8_lossy(&outcome.stdout).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert!(seen.len() == 2 && seen[0] == seen[1], "{outcome:?}");
+    }
+    let refused = crate::sandbox::refuse(&[libc::SYS_setsid], 0);
+    let outcome = host(&["--setsid"]).filter(refused).run();
+    assert_refused(&outcome, "cannot begin a session: no such system call (ENOSYS)");
+    let outcome = host(&["--umask=77"]).filter(crate::sandbox::refuse(&[libc::SYS_umask], libc::EPERM)).run();
+    assert_refused(&outcome, "cannot set the umask: not permitted (EPERM)");
+}
+
+/// relay ends, whatever a sandbox refuses.
+#[test]
+fn an_end_that_a_sandbox_refuses() {
+    use std::os::unix::process::ExitStatusExt;
+    for (calls, status, signal) in [
+        (&[libc::SYS_exit_group][..], Some(127), None),
+        (&[libc::SYS_exit_group, libc::SYS_exit], None, Some(libc::SIGKILL)),
+        (&[libc::SYS_exit_group, libc::SYS_exit, libc::SYS_kill], None, Some(libc::SIGSEGV)),
+        (&[libc::SYS_exit_group, libc::SYS_exit, libc::SYS_getpid], None, Some(libc::SIGSEGV)),
+    ] {
+        let refused = crate::sandbox::refuse(calls, libc::EPERM);
+        let outcome = Host::new(["/no/such"]).filter(refused).run_in_time();
+        assert_eq!((outcome.status.code(), outcome.status.signal()), (status, signal), "{calls:?}");
+    }
 }
 
 #[test]
@@ -259,6 +307,11 @@ fn privileges() {
         let outcome = Host::new(["--oom-score-adj", score, "/bin/cat", "/proc/self/oom_score_adj"]).run();
         assert_eq!(outcome.stdout, format!("{score}\n").into_bytes(), "{outcome:?}");
     }
+    // The kernel would read a leading 0 as octal, and more than 12 bytes as several numbers.
+    for score in ["0999", "0000000000000000000000999"] {
+        let outcome = Host::new(["--oom-score-adj", score, "/bin/cat", "/proc/self/oom_score_adj"]).run();
+        assert_eq!(outcome.stdout, b"999\n", "{outcome:?}");
+    }
     for option in [
         "--oom-score-adj=",
         "--oom-score-adj=1001",
@@ -315,6 +368,23 @@ fn a_leaked_directory_is_no_way_to_another() {
         assert_eq!(outcome.slate().directory, path.to_str().expect("UTF-8"));
         outcome.slate().assert_clean([0, 1, 2, 7]);
     }
+}
+
+/// Part of a number is another number.
+#[test]
+fn a_score_that_is_written_in_part() {
+    let mut command = Command::new("strace");
+    command.args(["-qq", "-o", "/dev/null", "--inject=write:retval=1:when=1"]).args(relay_line());
+    let outcome = output(command.args(["--oom-score-adj=999", "/bin/echo", "started"]));
+    assert_eq!((outcome.status.code(), outcome.stdout.as_slice()), (Some(125), &b""[..]));
+    let message = String::from_utf8_lossy(&outcome.stderr);
+    assert!(message.ends_with(": I/O error (EIO)\n"), "{message}");
+    // What cannot be asked is told as it is, and not as a /proc that is none.
+    let mut command = Command::new("strace");
+    command.args(["-qq", "-o", "/dev/null", "--inject=fstatfs:error=EPERM"]).args(relay_line());
+    let outcome = output(command.args(["--oom-score-adj=999", "/bin/echo", "started"]));
+    let message = String::from_utf8_lossy(&outcome.stderr);
+    assert!(message.ends_with(": not permitted (EPERM)\n"), "{message}");
 }
 
 /// Of options that take one value the last one counts.

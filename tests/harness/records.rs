@@ -100,7 +100,8 @@ fn mistakes() {
         (&["--umask", "x"], Step::Value, libc::EINVAL, 3),
         (&["--umask=x"], Step::Value, libc::EINVAL, 2),
         (&["--fd=5=6"], Step::Value, libc::EBADF, 2),
-        (&["--keep=7", "--close=7"], Step::Value, libc::EEXIST, 3),
+        (&["--keep=2", "--close=2"], Step::Value, libc::EEXIST, 3),
+        (&["--ctty=7"], Step::Terminal, libc::EBADF, 7),
         (&["--keep=1000-2000"], Step::Value, libc::EMFILE, 2),
         (&["--ignore=KILL"], Step::SignalFixed, 0, 2),
         (&["--listen-fds=1"], Step::Listening, libc::EBADF, 3),
@@ -124,7 +125,10 @@ fn steps() {
         (&["--nofile=1:2147483647"], None, Step::Nofile, libc::EPERM, 0),
         (&["--nofile=1"], Some(libc::SYS_prlimit64), Step::Nofile, libc::EUCLEAN, 0),
         (&["--setsid"], Some(libc::SYS_setsid), Step::Session, libc::EUCLEAN, 0),
-        (&["--ctty=6"], None, Step::Terminal, libc::ENOTTY, 6),
+        (&["--keep=6", "--ctty=6"], None, Step::Terminal, libc::ENOTTY, 6),
+        (&["--umask=0"], Some(libc::SYS_umask), Step::Umask, libc::EUCLEAN, 0),
+        (&["--die-with-parent=1"], Some(libc::SYS_getppid), Step::Parent, libc::EUCLEAN, 1),
+        (&["--fd=3=5", "--listen-fds=1"], Some(libc::SYS_getpid), Step::Listening, libc::EUCLEAN, 3),
         (&[&chdir], None, Step::Directory, libc::ENOENT, 2),
         (&["--die-with-parent=1"], None, Step::Parent, libc::ESRCH, 1),
         (&["--die-with-parent"], Some(libc::SYS_prctl), Step::Parent, libc::EUCLEAN, 0),
@@ -137,7 +141,7 @@ fn steps() {
         assert_failed(&outcome, step, errno, detail);
     }
     let root = sandbox::bare_root();
-    let refused = sandbox::refuse(&[libc::SYS_close_range, libc::SYS_pselect6, libc::SYS_prlimit64], libc::EUCLEAN);
+    let refused = sandbox::refuse(&[libc::SYS_close_range, libc::SYS_pselect6], libc::EUCLEAN);
     let host = Host::new(["--status=9", "/probe"]).relay_at("/relay").status(9);
     assert_failed(&host.root(root.path()).filter(refused).run(), Step::Descriptors, libc::EUCLEAN, 0);
 }
@@ -193,6 +197,26 @@ fn programs_that_cannot_be_run() {
         assert_eq!(records(&outcome), [READY, (step.number(), errno, 4)], "{program}");
         assert_eq!(outcome.status.code(), Some(status));
         assert_eq!((outcome.stdout.as_slice(), outcome.stderr.as_str()), (&b""[..], ""));
+    }
+}
+
+/// After READY the end of file stands for a program that runs. Where the second record cannot be written, relay dies by a
+/// signal, so that its exit status is not taken for the program's. The same in the positional form after its handshake.
+#[test]
+fn a_second_record_that_cannot_be_written() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    for (options, write) in [("--status=9", "2"), ("9 10", "3")] {
+        for fallback in [None, Some("--inject=kill:error=EPERM"), Some("--inject=getpid:retval=0")] {
+            let script = format!("exec 9>{} 10</dev/null; exec \"$@\"", file.path().display());
+            let mut command = Command::new("bash");
+            command.args(["-c", &script, "bash", "strace", "-qq", "-o", "/dev/null"]);
+            command.arg(format!("--inject=write:error=ENOSPC:when={write}")).args(fallback);
+            let outcome = output(command.args(relay_line()).args(options.split(' ')).arg("/no/such"));
+            let signal = if fallback.is_some() { libc::SIGSEGV } else { libc::SIGKILL };
+            assert_eq!(outcome.status.signal(), Some(signal), "{options} {fallback:?}: {outcome:?}");
+            let message = String::from_utf8_lossy(&outcome.stderr);
+            assert_eq!(message, "relay: cannot start /no/such: no such file (ENOENT)\n");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use core::mem::MaybeUninit;
 
+use exec_relay::errno::Errno;
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::{Failure, Step};
 use exec_relay::sweep;
@@ -47,10 +48,15 @@ pub fn print() -> Result<(), Failure> {
     print_signals(Phrase::Pending, sys::pending().map_err(failed)?)?;
     print_number(Phrase::NofileSoft, limit.rlim_cur as u32)?;
     print_number(Phrase::NofileHard, limit.rlim_max as u32)?;
-    print_number(Phrase::Process, sys::process())?;
-    print_number(Phrase::Parent, sys::parent())?;
-    print_number(Phrase::Group, sys::process_group())?;
-    print_number(Phrase::Session, sys::session())
+    print_identity(Phrase::Process, sys::process())?;
+    print_identity(Phrase::Parent, sys::parent())?;
+    print_identity(Phrase::Group, sys::process_group())?;
+    print_identity(Phrase::Session, sys::session())
+}
+
+#[inline(never)]
+fn print_identity(fact: Phrase, identity: Result<u32, Errno>) -> Result<(), Failure> {
+    print_number(fact, identity.map_err(|errno| Failure::new(Step::Slate, errno, 0))?)
 }
 
 #[inline(never)]

@@ -3,7 +3,7 @@
 use exec_relay::report;
 use exec_relay::status::Failure;
 use exec_relay::sys::Descriptor;
-use exec_relay::text::{Text, each_digit};
+use exec_relay::text::{Digits, Text};
 
 /// PATH_MAX of linux/limits.h.
 const LONGEST_PATH: usize = 4096;
@@ -47,7 +47,7 @@ impl<'a> Line<'a> {
 
     /// Adds a number in decimal.
     pub fn add_number(&mut self, number: u32) {
-        each_digit(number, &mut |digit| self.add_byte(digit));
+        self.add_foreign(Digits::default().of(number, false));
     }
 
     /// Adds a byte.

@@ -15,10 +15,10 @@ mod texts;
 
 use exec_relay::report;
 use exec_relay::request::{Action, Request};
-use exec_relay::status::{Concern, Failure, Step, exit_status};
+use exec_relay::status::{Concern, Failure, Report, Step, exit_status};
 use exec_relay::steps::{self, exec};
 use exec_relay::sys::{self, DescriptorTable};
-use exec_relay::text::Text;
+use exec_relay::text::{Strings, Text};
 
 use stack::InitialStack;
 
@@ -64,21 +64,33 @@ fn carry_out(request: &mut Request, stack: InitialStack, table: &mut DescriptorT
 
 /// Makes the slate, by the list of steps in the library, and becomes the program.
 fn start(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable) -> Result<(), Failure> {
+    // Before the launcher is told that all is ready.
+    let process = if request.listening > 0 {
+        sys::process().map_err(|errno| Failure::new(Step::Listening, errno, 3))?
+    } else {
+        0
+    };
     steps::make_slate(&mut request.slate, table)?;
     report::ready(request.slate.report)?;
     let ignored = request.slate.settings.ignored;
-    Err(stack
-        .with_vectors(request, |arguments, environment| exec::exec(request.program, ignored, arguments, environment)))
+    let exec = |arguments: Strings, environment: Strings| exec::exec(request.program, ignored, arguments, environment);
+    Err(stack.with_vectors(request, process, exec))
 }
 
 /// Tells what failed, in a record or a line. Returns the exit status.
 #[inline(never)]
 fn fail(failure: Failure, subject: Option<Text>, request: &Request) -> u8 {
-    let recorded = report::record(request.slate.report, failure);
+    let report = request.slate.report;
+    let recorded = report::record(report, failure);
     if !recorded {
-        message::tell(failure, subject.unwrap_or_default());
+        let stderr = if let Report::Message(stderr) = report { stderr } else { 2 };
+        message::tell(stderr, failure, subject.unwrap_or_default());
+        if report.promises_a_start(failure) {
+            // Any exit status would be taken for the program's own. A death by a signal says that it may not have begun.
+            sys::die();
+        }
     }
-    exit_status::of(request.slate.report, failure, recorded)
+    exit_status::of(report, failure, recorded)
 }
 
 /// No path leads here in a release build: a test looks for this message in the file.

@@ -5,6 +5,7 @@ use exec_relay::options::Other;
 use exec_relay::report;
 use exec_relay::settings::Settings;
 use exec_relay::status::Failure;
+use exec_relay::sys::Descriptor;
 use exec_relay::text::Text;
 
 use crate::line::Line;
@@ -27,9 +28,9 @@ fn print(text: &'static str) -> Result<(), Failure> {
     report::tell(1, text.as_bytes())
 }
 
-/// Writes one line to standard error: which step failed, on what, and why. Where that fails too nobody is left to tell.
+/// Writes one line to `stderr`: which step failed, on what, and why. Where that fails too nobody is left to tell.
 #[inline(never)]
-pub fn tell(failure: Failure, subject: Text) {
+pub fn tell(stderr: Descriptor, failure: Failure, subject: Text) {
     let mut line = Line::about(failure.detail, subject);
     line.add(Phrase::Prefix.text());
     line.add(failure.step().text());
@@ -45,5 +46,5 @@ pub fn tell(failure: Failure, subject: Text) {
             }
         }
     }
-    let _ = line.tell(2);
+    let _ = line.tell(stderr);
 }

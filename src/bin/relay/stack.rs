@@ -9,18 +9,21 @@
 //!                  auxv ..
 //! ```
 //!
-//! and the editing of the two vectors in place. What is added to the environment is kept in the slots of relay's own
-//! arguments that have been read. There is always room, and nothing is copied elsewhere: each `--env` has a slot, and
-//! `--listen-fds`, which adds two variables, has its own and that of relay's name.
+//! and the editing of the two vectors in place. Edits of the environment are kept in the first slots, in the place of what
+//! has been read: argc, relay's name, its options. There is always room, and nothing is copied elsewhere: each `--env` and
+//! `--unset` has a slot, and the three variables of `--listen-fds` have its own and those of argc and relay's name.
+//!
+//! What all this costs grows with n log n: the edits are sorted, and each variable that was inherited is looked up among
+//! them.
 
 #![allow(unsafe_code)]
 
-use core::ffi::c_char;
+use core::cmp::Ordering;
+use core::ffi::{CStr, c_char};
 use core::ptr::{null, swap};
 
 use exec_relay::options::{Arguments, Name, Other};
-use exec_relay::request::Request;
-use exec_relay::sys;
+use exec_relay::request::{LONGEST_NAMES, Request};
 use exec_relay::text::{Strings, Text};
 
 use crate::line::Line;
@@ -28,10 +31,11 @@ use crate::texts::Phrase;
 
 /// The two vectors on the initial stack, and the right to change them.
 pub struct InitialStack {
-    arguments: *mut *const c_char,
+    /// argc, and behind it `argv`.
+    slots: *mut *const c_char,
     environment: *mut *const c_char,
-    /// How many variables stand in the first slots of the arguments.
-    added: usize,
+    /// How many edits stand in the first slots: `NAME=VALUE` for a variable that is set, `NAME` for one that is removed.
+    edits: usize,
 }
 
 impl InitialStack {
@@ -42,146 +46,238 @@ impl InitialStack {
     /// 1. `stack_pointer` must be the stack pointer at the program's entry.
     /// 2. Nobody else may change what lies above it.
     pub unsafe fn new(stack_pointer: *mut usize) -> Self {
+        let slots = stack_pointer.cast::<*const c_char>();
         // SAFETY: the picture above is the contract of execve(2), and argc counts the pointers before the first NULL (1).
-        unsafe {
-            let arguments = stack_pointer.add(1).cast::<*const c_char>();
-            Self { arguments, environment: arguments.add(*stack_pointer + 1), added: 0 }
-        }
+        Self { slots, environment: unsafe { slots.add(1 + *stack_pointer + 1) }, edits: 0 }
     }
 
     /// `argv`. Empty where the launcher gave none, not even a name for the program (Linux before 5.18).
     pub fn arguments(&self) -> Strings<'_, 'static> {
         // SAFETY: the vector ends with its NULL (1). Its slots change in `with_vectors` alone, which ends this loan (2).
         // The strings stay as long as the process (3): nobody writes to them.
-        unsafe { Strings::new(self.arguments) }
+        unsafe { Strings::new(self.slots.add(1)) }
     }
 
-    /// Edits both vectors as the request asks, and calls `exec` with those of the program.
+    /// Edits both vectors as the request asks, and calls `exec` with those of the program. `process` is the number of this
+    /// process, for listening sockets.
     ///
     /// This is the end of the stack: where `exec` returns, the vectors hold pointers to what is gone.
-    pub fn with_vectors<T>(mut self, request: &Request, exec: impl FnOnce(Strings, Strings) -> T) -> T {
+    pub fn with_vectors<T>(mut self, request: &Request, process: u32, exec: impl FnOnce(Strings, Strings) -> T) -> T {
         // SAFETY: as in `arguments`, but for the slots that change below: those that this reading has left behind (2).
-        let mut arguments = Arguments::new(unsafe { Strings::new(self.arguments) });
+        let mut arguments = Arguments::new(unsafe { Strings::new(self.slots.add(1)) });
         while let Ok(Some(given)) = arguments.take_option() {
             match given.name {
                 // SAFETY: the vector has at least its NULL.
                 Name::Other(Other::ClearEnv) => unsafe { *self.environment = null() },
-                Name::Other(Other::Unset) => self.remove(given.value),
-                Name::Other(Other::Env) => self.add(given.value),
+                Name::Other(Other::Unset | Other::Env) => self.add(given.value),
                 _ => {}
             }
         }
-        let (mut count, mut process) = ([0; _], [0; _]);
-        if request.listening > 0 {
-            self.add(variable(Phrase::ListenFds, request.listening, &mut count));
-            self.add(variable(Phrase::ListenPid, sys::process(), &mut process));
-            // What was inherited names the sockets of another launch.
-            self.remove(c"LISTEN_FDNAMES".into());
-            self.remove(c"LISTEN_PIDFDID".into());
+        if request.listening > 0 { self.with_sockets(request, process, exec) } else { self.with_edits(request, exec) }
+    }
+
+    /// Adds the variables that tell of listening sockets. Out of line, so that only who asks for them has these buffers on
+    /// the stack.
+    #[inline(never)]
+    fn with_sockets<T>(mut self, request: &Request, process: u32, exec: impl FnOnce(Strings, Strings) -> T) -> T {
+        let (mut count, mut number, mut names) = ([0; NUMBER], [0; NUMBER], [0; LONGEST_NAMES + NUMBER]);
+        self.add(variable(Phrase::ListenFds, request.listening, Text::default(), &mut count));
+        self.add(variable(Phrase::ListenPid, process, Text::default(), &mut number));
+        if request.listening_names.first() != 0 {
+            self.add(variable(Phrase::ListenNames, 0, request.listening_names, &mut names));
         }
-        let first = request.program.argument as usize;
-        // SAFETY: the program's arguments begin at `first`, no more than argc; what is before that is relay's own, and has
-        // at least as many slots as were added (see the top of this file).
+        self.with_edits(request, exec)
+    }
+
+    /// Applies the edits, and calls `exec`.
+    #[inline(never)]
+    fn with_edits<T>(mut self, request: &Request, exec: impl FnOnce(Strings, Strings) -> T) -> T {
+        self.apply(request.listening > 0);
+        let first = 1 + request.program.argument as usize;
+        // SAFETY: the program's arguments begin at `first`, no more than argc further than argc; what is before that is
+        // relay's own, and has at least as many slots as there are edits (see the top of this file).
         unsafe {
             if let Some(name) = request.argv0 {
-                *self.arguments.add(first) = name.as_ptr();
+                *self.slots.add(first) = name.as_ptr();
             }
             self.insert(first);
-            let arguments = Strings::new(self.arguments.add(first).sub(self.added));
-            exec(arguments, Strings::new(self.environment.sub(self.added)))
+            let arguments = Strings::new(self.slots.add(first).sub(self.edits));
+            exec(arguments, Strings::new(self.environment.sub(self.edits)))
         }
     }
 
-    /// Adds a variable in the place of what has its name. It stands in one of the first slots of relay's own arguments
-    /// until the end; the picture above says why there are enough of them.
+    /// Notes an edit. It stands in one of the first slots until the end; the top of this file says why there are enough of
+    /// them.
     #[inline(never)]
-    fn add(&mut self, variable: Text) {
-        self.remove(variable);
-        let mut slot = 0;
-        // SAFETY: the slots before `added` hold strings, and the one after them has been read.
-        unsafe {
-            while slot < self.added && !is_named(*self.arguments.add(slot), variable) {
-                slot += 1;
+    fn add(&mut self, edit: Text) {
+        // SAFETY: this slot has been read.
+        unsafe { *self.slots.add(self.edits) = edit.as_ptr() };
+        self.edits += 1;
+    }
+
+    /// The edit in a slot.
+    fn edit(&self, slot: usize) -> Text<'static> {
+        // SAFETY: the slots before `edits` hold strings (1), which stay until exec (2).
+        unsafe { Text::new(*self.slots.add(slot)) }
+    }
+
+    /// Makes the edits what is to be added to the environment, and takes from that what they replace or remove.
+    #[inline(never)]
+    fn apply(&mut self, has_sockets: bool) {
+        if self.edits == 0 {
+            return;
+        }
+        self.sort();
+        self.strip_inherited(has_sockets);
+        let edits = self.edits;
+        // Of those with one name, the last that sets it.
+        self.edits = 0;
+        for slot in 0..edits {
+            let edit = self.edit(slot);
+            if !is_variable(edit) {
+                continue;
             }
-            *self.arguments.add(slot) = variable.as_ptr();
+            if self.edits > 0 && compare_names(self.edit(self.edits - 1), edit).is_eq() {
+                self.edits -= 1;
+            }
+            self.add(edit);
         }
-        self.added = self.added.max(slot + 1);
     }
 
-    /// Removes what was inherited under this name; what follows a `=` in it does not count.
+    /// Sorts the edits by their names, and those with one name as they were given: a heapsort, which needs no memory.
+    fn sort(&mut self) {
+        for root in (0..self.edits / 2).rev() {
+            self.sift(root, self.edits);
+        }
+        for end in (1..self.edits).rev() {
+            // SAFETY: both slots are before `edits`.
+            unsafe { swap(self.slots, self.slots.add(end)) };
+            self.sift(0, end);
+        }
+    }
+
+    /// Lets an edit sink among those before `end` until none below it comes after it.
     #[inline(never)]
-    fn remove(&mut self, name: Text) {
+    fn sift(&mut self, mut root: usize, end: usize) {
+        loop {
+            let mut child = 2 * root + 1;
+            if child + 1 < end && self.comes_before(child, child + 1) {
+                child += 1;
+            }
+            if child >= end || !self.comes_before(root, child) {
+                return;
+            }
+            // SAFETY: both slots are before `edits`.
+            unsafe { swap(self.slots.add(root), self.slots.add(child)) };
+            root = child;
+        }
+    }
+
+    /// Whether the edit in one slot is to stand before that in another one.
+    ///
+    /// The order in which arguments were given is that of their addresses: execve(2) lays the strings of a vector out one
+    /// behind the other. What relay itself has made lies below them all, so what the caller gives counts for more.
+    #[inline(never)]
+    fn comes_before(&self, left: usize, right: usize) -> bool {
+        let (left, right) = (self.edit(left), self.edit(right));
+        compare_names(left, right).then(left.as_ptr().cmp(&right.as_ptr())).is_lt()
+    }
+
+    /// Whether one of the sorted edits has the name of `variable`.
+    fn has_edit(&self, variable: Text) -> bool {
+        let (mut first, mut end) = (0, self.edits);
+        while first < end {
+            let middle = first + (end - first) / 2;
+            match compare_names(self.edit(middle), variable) {
+                Ordering::Less => first = middle + 1,
+                Ordering::Equal => return true,
+                Ordering::Greater => end = middle,
+            }
+        }
+        false
+    }
+
+    /// Takes from what was inherited what the sorted edits replace or remove, and what names the sockets of another launch.
+    /// What has no `=` stays: it is no variable.
+    fn strip_inherited(&mut self, has_sockets: bool) {
         let (mut from, mut to) = (self.environment, self.environment);
-        // SAFETY: `from` stops at the NULL that ends the vector, once that is moved too; `to` never overtakes it.
+        // SAFETY: `from` stops at the NULL that ends the vector, once that is moved too; `to` never overtakes it. What
+        // comes before the NULL are strings, which stay.
         unsafe {
             loop {
                 *to = *from;
                 if (*from).is_null() {
                     return;
                 }
-                to = to.add(usize::from(!is_named(*from, name)));
+                let text = Text::new(*from);
+                let of_sockets = |name: &'static CStr| compare_names(text, name.into()).is_eq();
+                let is_gone = self.has_edit(text)
+                    || has_sockets && (of_sockets(c"LISTEN_FDNAMES") || of_sockets(c"LISTEN_PIDFDID"));
+                to = to.add(usize::from(!is_gone || !is_variable(text)));
                 from = from.add(1);
             }
         }
     }
 
-    /// Moves the first `added` slots between the program's arguments, which begin at `first`, and the environment.
+    /// Moves the edits between the program's arguments, which begin at the slot `first`, and the environment.
     ///
     /// # Safety
     ///
-    /// 1. `self.added` must be no more than `first`.
-    /// 2. `first` must be no more than argc.
+    /// 1. `self.edits` must be no more than `first`.
+    /// 2. `first` must be no more than argc + 1.
     unsafe fn insert(&mut self, first: usize) {
-        if self.added == 0 {
+        if self.edits == 0 {
             return;
         }
-        // SAFETY: all slots are those from the vector's first (1) to the NULL after the program's arguments (2), behind which
-        // the environment begins.
+        // SAFETY: all slots are those from the first (1) to the NULL after the program's arguments (2), behind which the
+        // environment begins.
         unsafe {
-            let mut end = self.arguments.add(first);
+            let program = self.slots.add(first);
+            let mut end = program;
             while !(*end).is_null() {
                 end = end.add(1);
             }
-            // From "added, free, program" to "free, added, program" to "free, program, added". The order of those that
-            // were added is no matter.
-            let program = self.arguments.add(first);
-            reverse(self.arguments, program);
+            // From "edits, free, program" to "free, edits, program" to "free, program, edits".
+            reverse(self.slots, program);
             reverse(program, end.add(1));
-            reverse(program.sub(self.added), end.add(1));
+            reverse(program.sub(self.edits), end.add(1));
         }
     }
 }
 
-/// The size of one of the variables that name a number, and its NUL.
-const VARIABLE: usize = 24;
+/// The size of one of the variables of listening sockets, and its NUL: the longest name and a number.
+const NUMBER: usize = 24;
 
-/// The phrase with its number, in `buffer`. Out of line: the line has room for a path, and its pages would be touched at
-/// every start otherwise.
+/// The phrase with its number and text, in `buffer`. Out of line: the line has room for a path.
 #[inline(never)]
-fn variable(phrase: Phrase, number: u32, buffer: &mut [u8; VARIABLE]) -> Text<'_> {
-    let mut line = Line::about(number, Text::default());
+fn variable<'a>(phrase: Phrase, number: u32, text: Text, buffer: &'a mut [u8]) -> Text<'a> {
+    let mut line = Line::about(number, text);
     line.add(phrase.text());
     buffer.iter_mut().zip(line.as_text().bytes()).for_each(|(to, byte)| *to = byte);
     Text::within(buffer)
 }
 
-/// Whether a variable has this name; what follows a `=` in it does not count.
-///
-/// # Safety
-///
-/// 1. The variable must be a string.
-unsafe fn is_named(variable: *const c_char, name: Text) -> bool {
-    // SAFETY: it is a string (1), and nobody writes to it during this function.
-    let mut variable = unsafe { Text::new(variable) }.bytes();
-    for byte in name.bytes() {
-        if byte == b'=' {
-            break;
-        }
-        if variable.next() != Some(byte) {
-            return false;
+/// Whether a string of the environment is a variable, `NAME=VALUE`.
+fn is_variable(text: Text) -> bool {
+    text.bytes().any(|byte| byte == b'=')
+}
+
+/// Compares the names of two variables, what comes before a `=` or the end.
+#[inline(never)]
+fn compare_names(mut left: Text, mut right: Text) -> Ordering {
+    loop {
+        match (split_name(left), split_name(right)) {
+            (Some((first, left_rest)), Some((other, right_rest))) if first == other => {
+                (left, right) = (left_rest, right_rest);
+            }
+            (first, other) => return first.map(|(first, _)| first).cmp(&other.map(|(other, _)| other)),
         }
     }
-    variable.next() == Some(b'=')
+}
+
+/// The first byte of a name and what follows it; nothing at its end.
+fn split_name(name: Text<'_>) -> Option<(u8, Text<'_>)> {
+    name.split_first().filter(|&(first, _)| first != b'=')
 }
 
 /// Reverses the slots from `first` to before `end`.

@@ -14,6 +14,7 @@ enum_of_texts! {
         /// What sd_listen_fds(3) reads.
         ListenFds = "LISTEN_FDS=#",
         ListenPid = "LISTEN_PID=#",
+        ListenNames = "LISTEN_FDNAMES=@",
         /// Where a link tells what a descriptor is.
         DescriptorPath = "/proc/self/fd/#",
         /// The facts of `--report`.
