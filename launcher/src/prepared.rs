@@ -17,6 +17,7 @@ use exec_relay::sys;
 use exec_relay::text::Text;
 use exec_relay::value::Parent;
 use rustix::pipe::PipeFlags;
+use rustix::process::{Resource, getrlimit};
 
 use crate::descriptors::{null, pipe};
 use crate::error::Error;
@@ -76,8 +77,7 @@ impl<'l> Prepared<'l> {
         }
         if launch.pulse {
             let (ours, theirs) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
-            let free = |number: &RawFd| prepared.wanted.iter().all(|(target, _)| target != number);
-            let target = (3..).find(free).unwrap_or(3);
+            let target = (3..).find(|&number| !prepared.slate.descriptors.is_target(number)).unwrap_or(3);
             prepared.give(target, theirs)?;
             prepared.pulse = Some(ours);
         }
@@ -110,31 +110,58 @@ impl<'l> Prepared<'l> {
         (count > 0).then(variable)
     }
 
-    /// What was lent must be open.
-    fn check_sources(&self) -> Result<(), Error> {
+    /// What was lent, by the number that it has in the program and the one here.
+    fn sources(&self) -> impl Iterator<Item = (RawFd, RawFd)> {
         let launch = self.launch;
         let standard = (0..).zip(&launch.standard).filter_map(|(target, stdio)| match stdio {
             Stdio::Descriptor(source) => Some((target, source)),
             _ => None,
         });
         let numbered = launch.descriptors.iter().map(|(target, source)| (*target, source));
-        for (target, source) in standard.chain(numbered).chain((3..).zip(&launch.listening)) {
-            let source = source.as_raw_fd();
-            sys::is_open(source).map_err(|errno| Error::Source { source, target, cause: of_errno(errno) })?;
-        }
-        Ok(())
+        let all = standard.chain(numbered).chain((3..).zip(&launch.listening));
+        all.map(|(target, source)| (target, source.as_raw_fd()))
     }
 
-    /// What is kept is the file that is there now, or nothing: a copy of it holds it while others may close the number.
+    /// What was lent must be open.
+    fn check_sources(&self) -> Result<(), Error> {
+        self.sources().try_for_each(|(target, source)| {
+            sys::is_open(source).map_err(|errno| Error::Source { source, target, cause: of_errno(errno) })
+        })
+    }
+
+    /// What is kept is the file that is there now, or nothing: a copy of it holds it while others may close the number. One
+    /// that lies above the limit, which was lowered since, could not be made from a copy, and stays as it is.
     fn keep(&mut self) -> Result<(), Error> {
+        let what = Error::host("a descriptor that is to be kept");
+        let mut open = Vec::new();
+        // All of them, before a copy gets the number of one that is closed.
         for &target in &self.launch.kept {
-            if self.wanted.iter().any(|(wanted, _)| *wanted == target) {
+            if self.sources().any(|lent| lent == (target, target)) {
+                // It is kept by that.
+                continue;
+            }
+            match sys::is_open(target) {
+                Ok(()) if !open.contains(&target) => open.push(target),
+                Err(errno) if !errno.is(libc::EBADF as u32) => return Err(what(of_errno(errno))),
+                // Nothing else can be asked for under this number. What the library opens may get it here, but closes at exec.
+                Err(_) => self.slate.descriptors.keep(target).map_err(|errno| asked_wrongly(target, errno))?,
+                Ok(()) => {}
+            }
+        }
+        if open.is_empty() {
+            return Ok(());
+        }
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        for target in open {
+            if target as u64 >= limit {
+                self.want(target, target)?;
                 continue;
             }
             match copy_of(target) {
                 Ok(copy) => self.give(target, copy)?,
+                // It was closed since.
                 Err(cause) if cause.raw_os_error() == Some(libc::EBADF) => {}
-                Err(cause) => return Err(Error::Host { what: "a descriptor that is to be kept", cause }),
+                Err(cause) => return Err(what(cause)),
             }
         }
         Ok(())

@@ -235,6 +235,11 @@ impl Host {
         self.dirt.iter().find_map(|dirt| if let Dirt::Rain(signal) = dirt { Some(*signal) } else { None })
     }
 
+    /// Whether it is another user than root, and so not dumpable.
+    pub fn is_unprivileged(&self) -> bool {
+        self.dirt.iter().any(|dirt| matches!(dirt, Dirt::Unprivileged))
+    }
+
     /// Whether the kernel reaps its children, so that nobody can be sure of how they ended.
     pub fn ignores_children(&self) -> bool {
         let ignores = |dirt: &Dirt| matches!(dirt, Dirt::Ignored(signals) if signals.contains(&libc::SIGCHLD));

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::host::Host;
-use crate::request::Request;
+use crate::request::{Ask, Request};
 use crate::ways::{self, PATIENCE};
 
 /// One thing in which ways differ.
@@ -29,8 +30,46 @@ impl fmt::Display for Difference {
 }
 
 /// The reason of a difference that is known and stays. The one place for them; each is documented for users too.
-fn allowed(_difference: &Difference, _request: &Request, _host: &Host) -> Option<&'static str> {
+fn allowed(difference: &Difference, request: &Request, host: &Host) -> Option<&'static str> {
+    if difference.class.starts_with("the order of environment") {
+        return Some("variables that are set come first, in no order that is promised");
+    }
+    if difference.field == "what the error concerns" {
+        return Some("where several descriptors cannot be had, any of them is named");
+    }
+    let is_in_place_alone = difference.class.contains("InPlace: OomScore failed (13)");
+    if is_in_place_alone && host.is_unprivileged() {
+        return Some("a child in a host that is not dumpable owns no file in /proc before its exec");
+    }
+    if ![OUTCOME, "message"].contains(&difference.field.as_str()) {
+        return None;
+    }
+    let names_own =
+        |ask: &Ask| matches!(ask, Ask::Directory(path) if path.to_string_lossy().starts_with("/proc/self/fd/"));
+    let all_fail_there = difference
+        .groups
+        .iter()
+        .all(|(_, what)| what.contains("Directory failed") || what.contains("change to directory"));
+    if all_fail_there && request.asks.iter().any(names_own) {
+        return Some("what nobody asked for is closed, or is the library's own: no directory either way");
+    }
+    if has_two_mistakes(host, request) {
+        return Some("of two mistakes, any is told");
+    }
     None
+}
+
+/// Whether two parts of a request, or one of them and its program, fail on their own.
+fn has_two_mistakes(host: &Host, request: &Request) -> bool {
+    let fails = |program: &Path, asks: &[Ask]| {
+        let alone = Request { program: program.to_owned(), asks: asks.to_vec(), ..request.clone() };
+        ways::all(host)
+            .into_iter()
+            .filter_map(|way| way.run(host, &alone))
+            .any(|launched| launched.outcome.has_failed())
+    };
+    let parts = request.asks.iter().filter(|&ask| fails(&host.task.probe, std::slice::from_ref(ask))).count();
+    parts + usize::from(fails(&request.program, &[])) > 1
 }
 
 /// Launches the request by all ways. What came of each, nothing where a way has no words for it, and where they differ.

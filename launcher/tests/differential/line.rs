@@ -33,8 +33,16 @@ impl Line {
     pub fn new(request: &Request, host: &Host) -> io::Result<Option<Self>> {
         let (renames, kept) = (request.renames(), request.kept());
         // What is opened here must not become what the request names.
-        let named: BTreeSet<_> =
-            renames.iter().flat_map(|&(to, from)| [to, from]).chain(kept.iter().copied()).collect();
+        let mut named: BTreeSet<RawFd> = renames.iter().flat_map(|&(to, from)| [to, from]).collect();
+        named.extend(&kept);
+        for ask in &request.asks {
+            if let Ask::Option(text) | Ask::Directory(text) = ask {
+                // As in --ctty=5 and /proc/self/fd/5.
+                let text = text.to_string_lossy();
+                let numbers = text.split(|letter: char| !letter.is_ascii_digit());
+                named.extend(numbers.filter_map(|number| number.parse::<RawFd>().ok()));
+            }
+        }
         let aside = |file: OwnedFd| aside(file, 3, |number| named.contains(&number));
 
         let (status, writer) = io::pipe()?;

@@ -55,7 +55,7 @@ const BATCH: u64 = 16;
 const HOST_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How many kinds of differences are printed in full.
-const MOST_PRINTED: usize = 60;
+const MOST_PRINTED: usize = 20;
 
 /// What a host is to do.
 #[derive(Clone, Debug, Deserialize, Serialize)]

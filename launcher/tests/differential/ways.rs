@@ -258,7 +258,10 @@ fn failed(error: &Error) -> Outcome {
         }
         _ => None,
     };
-    Outcome::Failed { step: error.step(), errno: error.errno(), number, text: error.to_string() }
+    // A descriptor that is lent and closed: relay calls that a bad value, and has no step of its own for it.
+    let is_source = !matches!(error, Error::Step { .. } | Error::Relay { .. }) && error.errno() == Some(libc::EBADF);
+    let step = if is_source { Some(Step::Value) } else { error.step() };
+    Outcome::Failed { step, errno: error.errno(), number, text: error.to_string() }
 }
 
 /// What the pipes are called, by what they are. Nothing in the place of the number is the pulse.
@@ -431,6 +434,11 @@ impl Outcome {
         facts
     }
 
+    /// Whether the program was not started, and that was told.
+    pub fn has_failed(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Failed { .. })
+    }
+
     /// In a few words, the same for all of its kind.
     pub fn short(&self) -> String {
         match self {
@@ -439,7 +447,9 @@ impl Outcome {
             Self::Refused(_) => "a mistake in the request".to_owned(),
             Self::Failed { step: None, errno, text, .. } => {
                 // Without paths and numbers.
-                let words: Vec<_> = text.split_whitespace().filter(|word| !word.contains(['/', '('])).collect();
+                let is_plain =
+                    |word: &&str| !word.contains(|letter: char| "/(".contains(letter) || letter.is_ascii_digit());
+                let words: Vec<_> = text.split_whitespace().filter(is_plain).collect();
                 format!("{} ({})", words.join(" "), errno.unwrap_or(0))
             }
             Self::Failed { step: Some(step), errno, .. } => format!("{step:?} failed ({})", errno.unwrap_or(0)),

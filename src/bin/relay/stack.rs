@@ -65,15 +65,18 @@ impl InitialStack {
     pub fn with_vectors<T>(mut self, request: &Request, process: u32, exec: impl FnOnce(Strings, Strings) -> T) -> T {
         // SAFETY: as in `arguments`, but for the slots that change below: those that this reading has left behind (2).
         let mut arguments = Arguments::new(unsafe { Strings::new(self.slots.add(1)) });
+        let has_sockets = request.listening > 0;
         while let Ok(Some(given)) = arguments.take_option() {
             match given.name {
                 // SAFETY: the vector has at least its NULL.
                 Name::Other(Other::ClearEnv) => unsafe { *self.environment = null() },
-                Name::Other(Other::Unset | Other::Env) => self.add(given.value),
+                Name::Other(Other::Unset | Other::Env) if !(has_sockets && tells_of_sockets(given.value)) => {
+                    self.add(given.value);
+                }
                 _ => {}
             }
         }
-        if request.listening > 0 { self.with_sockets(request, process, exec) } else { self.with_edits(request, exec) }
+        if has_sockets { self.with_sockets(request, process, exec) } else { self.with_edits(request, exec) }
     }
 
     /// Adds the variables that tell of listening sockets. Out of line, so that only who asks for them has these buffers on
@@ -255,6 +258,11 @@ fn variable<'a>(phrase: Phrase, number: u32, text: Text, buffer: &'a mut [u8]) -
     line.add(phrase.text());
     buffer.iter_mut().zip(line.as_text().bytes()).for_each(|(to, byte)| *to = byte);
     Text::within(buffer)
+}
+
+/// Whether an edit is of a variable that nobody but relay can know.
+fn tells_of_sockets(edit: Text) -> bool {
+    compare_names(edit, c"LISTEN_FDS".into()).is_eq() || compare_names(edit, c"LISTEN_PID".into()).is_eq()
 }
 
 /// Whether a string of the environment is a variable, `NAME=VALUE`.
