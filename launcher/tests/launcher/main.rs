@@ -5,6 +5,11 @@
 #[path = "../../../tests/harness/slate.rs"]
 mod slate;
 
+// The harness's own file system that hangs.
+#[path = "../../../tests/harness/fuse.rs"]
+mod fuse;
+
+mod deadline;
 mod descriptors;
 mod environment;
 mod errors;
