@@ -50,7 +50,11 @@ errnos! {
     ESRCH "no such process";
     EIO "I/O error";
     E2BIG "arguments and environment too long";
-    ENOEXEC "not a format that runs here";
+    EINTR "interrupted";
+    EFAULT "bad address";
+    EBUSY "busy";
+    ENFILE "too many open files";
+    ENOEXEC "not for this machine, and without an interpreter line";
     EBADF "not open for this";
     EAGAIN "a limit is reached";
     ENOMEM "out of memory";

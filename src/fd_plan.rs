@@ -8,24 +8,31 @@ use crate::sys::Descriptor;
 /// How many descriptors can be asked for, beside 0, 1 and 2.
 pub const MOST: usize = 256;
 
-/// What the program's descriptor `target` is to be.
+/// What the program's descriptor `target` is to be. Two words, since there is room for many of them on the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     target: Descriptor,
-    /// The descriptor that it is now: the same one where it is kept, [`CLOSED`] where it is to be closed.
+    /// The descriptor that it is now: the same one where it is kept, [`CLOSED`] where it is to be closed, [`UNASKED`] for 0,
+    /// 1 and 2 while they are kept only by default, and for the one that the caller is told on.
     source: Descriptor,
-    /// False for 0, 1 and 2 while they are kept only by default, and for the one that the caller is told on.
-    asked_for: bool,
 }
 
 impl Entry {
     fn is_kept(&self) -> bool {
-        self.source == self.target
+        self.source == self.target || self.source == UNASKED
+    }
+
+    /// Whether it is still to be renamed.
+    fn is_pending(&self) -> bool {
+        !self.is_kept() && self.source != CLOSED
     }
 }
 
 /// The source of what is to be closed.
 const CLOSED: Descriptor = -1;
+
+/// The source of what is kept though nobody asked for it: the same descriptor.
+const UNASKED: Descriptor = -2;
 
 /// The descriptors that the program starts with. All others are closed.
 #[derive(Clone, Debug)]
@@ -52,7 +59,7 @@ pub enum Move {
 
 impl Default for FdPlan {
     fn default() -> Self {
-        let kept = |number| Entry { target: number, source: number, asked_for: false };
+        let kept = |number| Entry { target: number, source: UNASKED };
         Self { entries: heapless::Vec::from_array([kept(0), kept(1), kept(2)]) }
     }
 }
@@ -64,17 +71,17 @@ impl FdPlan {
     ///
     /// EEXIST where `target` is asked for already, unless it is kept both times; EMFILE where a plan cannot hold so many.
     pub fn rename(&mut self, target: Descriptor, source: Descriptor) -> Result<(), Errno> {
-        self.ask(Entry { target, source, asked_for: true })
+        self.ask(Entry { target, source })
     }
 
     /// Asks for `descriptor` to stay as it is. Errors are those of [`Self::rename`].
     pub fn keep(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
-        self.ask(Entry { target: descriptor, source: descriptor, asked_for: true })
+        self.ask(Entry { target: descriptor, source: descriptor })
     }
 
     /// Asks for `descriptor` to be closed. Errors are those of [`Self::rename`].
     pub fn close(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
-        self.ask(Entry { target: descriptor, source: CLOSED, asked_for: true })
+        self.ask(Entry { target: descriptor, source: CLOSED })
     }
 
     fn ask(&mut self, asked: Entry) -> Result<(), Errno> {
@@ -82,16 +89,21 @@ impl FdPlan {
         match self.entries.iter_mut().find(|entry| entry.target == asked.target) {
             None if is_full => return Err(Errno::new(EMFILE)),
             None => _ = self.entries.push(asked),
-            Some(entry) if !entry.asked_for => *entry = asked,
+            Some(entry) if entry.source == UNASKED => *entry = asked,
             Some(entry) if entry.is_kept() && asked.is_kept() => {}
             Some(_) => return Err(Errno::new(EEXIST)),
         }
         Ok(())
     }
 
-    /// Keeps the descriptor that the caller is told on, for which nobody asked and for which there is always room.
+    /// Keeps the descriptor that the caller is told on, whatever was asked for under its number, and for which there is
+    /// always room.
     pub fn keep_report(&mut self, descriptor: Descriptor) {
-        let _ = self.entries.push(Entry { target: descriptor, source: descriptor, asked_for: false });
+        let kept = Entry { target: descriptor, source: UNASKED };
+        match self.entries.iter_mut().find(|entry| entry.target == descriptor) {
+            Some(entry) => *entry = kept,
+            None => _ = self.entries.push(kept),
+        }
     }
 
     /// Asks for all from `first` to `last` to stay as they are. Errors are those of [`Self::rename`].
@@ -99,29 +111,35 @@ impl FdPlan {
         (first as u32..last as u32 + 1).try_for_each(|descriptor| self.keep(descriptor as Descriptor))
     }
 
+    /// What was asked for the program's `descriptor`.
+    #[inline(never)]
+    fn entry(&self, descriptor: Descriptor) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.target == descriptor)
+    }
+
     /// Whether `descriptor` stays as it is.
     pub fn keeps(&self, descriptor: Descriptor) -> bool {
-        self.entries.iter().any(|entry| entry.is_kept() && entry.target == descriptor)
+        self.entry(descriptor).is_some_and(Entry::is_kept)
     }
 
     /// Whether anything was asked for the program's `descriptor`, or it stays because nothing was.
     pub fn is_target(&self, descriptor: Descriptor) -> bool {
-        self.entries.iter().any(|entry| entry.target == descriptor)
+        self.entry(descriptor).is_some()
     }
 
     /// Whether the program has a descriptor of this number, provided that what it is made of is open.
     pub fn has(&self, descriptor: Descriptor) -> bool {
-        self.entries.iter().any(|entry| entry.target == descriptor && entry.source != CLOSED)
+        self.entry(descriptor).is_some_and(|entry| entry.source != CLOSED)
     }
 
     /// Whether the program's `descriptor` is to be what another one is now.
     pub fn is_renamed(&self, descriptor: Descriptor) -> bool {
-        self.pending().any(|entry| entry.target == descriptor)
+        self.entry(descriptor).is_some_and(Entry::is_pending)
     }
 
     /// Whether the program has what `descriptor` is now, under whatever number.
     pub fn is_source(&self, descriptor: Descriptor) -> bool {
-        self.entries.iter().any(|entry| entry.source == descriptor)
+        self.entries.iter().any(|entry| entry.source == descriptor || entry.is_kept() && entry.target == descriptor)
     }
 
     /// Visits the ranges of numbers between those that stay, in rising order, until `visit` fails. The last one goes up
@@ -159,7 +177,7 @@ impl FdPlan {
 
     /// What is still to be renamed.
     fn pending(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| !entry.is_kept() && entry.source != CLOSED)
+        self.entries.iter().filter(|entry| entry.is_pending())
     }
 
     /// Notes that `target` has become what it is to be.

@@ -6,10 +6,10 @@
 use crate::enum_of_texts;
 use crate::settings::Setting;
 use crate::status::{Failure, Step};
-use crate::text::{Strings, Text};
+use crate::text::{Strings, Text, text_at};
 use crate::value::{Arity, Value};
 
-/// A row: the option as [`Other`] has it and as a user types it, whether it has a value, the lines of `--help`.
+/// A row: the option as [`Other`] has it and as a user types it, whether it has a value, its usage.
 macro_rules! others {
     ($($(#[$doc:meta])* $option:ident $name:literal $arity:ident, $help:literal;)*) => {
         enum_of_texts! {
@@ -18,8 +18,11 @@ macro_rules! others {
         }
 
         impl Other {
-            /// The lines of `--help` for them.
-            pub const HELP: &str = concat!($($help),*);
+            /// How it is used, as it stands behind its name, up to `;` or a line's end; and then what it does.
+            #[inline(never)]
+            pub fn usage(self) -> Text<'static> {
+                text_at(concat!($($help, "\0"),*), self as usize)
+            }
 
             /// Whether it has a value.
             pub const fn arity(self) -> Arity {
@@ -33,34 +36,33 @@ macro_rules! others {
 
 others! {
     /// Print the help text.
-    Help "help" None, "";
+    Help "help" None, ";";
     /// Print the version.
-    Version "version" None, "";
+    Version "version" None, ";";
     /// Print the slate that relay itself found.
-    Report "report" None, "";
+    Report "report" None, "\n";
     /// `TO=FROM`: one descriptor is what another one is now.
-    Fd "fd" Required, "--fd TO=FROM               TO is what FROM is now; repeatable\n";
+    Fd "fd" Required, " TO=FROM, as 3=4;3 is what 4 is now\n";
     /// A list of descriptors that stay open.
-    Keep "keep" Required, "--keep 5,7-9               stay open as they are\n";
+    Keep "keep" Required, " LIST, as 3,5-7;stay open as they are\n";
     /// A descriptor that is closed.
-    Close "close" Required, "--close FD                 0, 1 or 2\n";
+    Close "close" Required, " 0|1|2;";
     /// A descriptor that must be open, and stays so.
-    Pulse "pulse" Required, "--pulse FD                 stay open, must be\n";
+    Pulse "pulse" Required, " FD;stays open, must be\n";
     /// How many listening sockets there are from descriptor 3 up.
-    ListenFds "listen-fds" Required,
-        "--listen-fds N             sockets from 3 up; sets LISTEN_FDS, LISTEN_PID\n";
+    ListenFds "listen-fds" Required, " N[=NAME:NAME];sockets from 3 up\n";
     /// The current directory.
-    Chdir "chdir" Required, "--chdir DIR  ";
+    Chdir "chdir" Required, " DIR;";
     /// The program's `argv[0]`.
-    Argv0 "argv0" Required, "--argv0 NAME\n";
+    Argv0 "argv0" Required, " NAME\n";
     /// Removes all variables.
-    ClearEnv "clear-env" None, "--clear-env  ";
+    ClearEnv "clear-env" None, ";";
     /// A variable that is removed.
-    Unset "unset" Required, "--unset NAME  ";
+    Unset "unset" Required, " NAME;";
     /// A variable that is set.
-    Env "env" Required, "--env NAME=VALUE\n";
+    Env "env" Required, " NAME=VALUE\n";
     /// Where to report.
-    Status "status" Required, "--status FD                records instead of messages; give it first\n";
+    Status "status" Required, " FD;records, no messages, give it first\n";
 }
 
 /// An option.
@@ -83,6 +85,14 @@ impl Name {
         match self {
             Self::Setting(name) => name.text(),
             Self::Other(name) => name.text(),
+        }
+    }
+
+    /// How it is used, as it stands behind its name, up to `;` or a line's end; and then what it does.
+    pub fn usage(self) -> Text<'static> {
+        match self {
+            Self::Setting(name) => name.usage(),
+            Self::Other(name) => name.usage(),
         }
     }
 
@@ -121,7 +131,12 @@ pub struct Given<'s> {
 /// [`Step::UnknownOption`], and [`Step::ValueUnexpected`] where there is a value and the option has none.
 pub fn parse(argument: Text<'_>) -> Result<(Name, Option<Text<'_>>), Step> {
     let mut rest = Value::new(argument);
-    let name = rest.take_text(b"--").then(|| Name::take(&mut rest)).flatten().ok_or(Step::UnknownOption)?;
+    let name = if rest.take_text(b"--") {
+        Name::take(&mut rest)
+    } else {
+        (rest.take_text(b"-h") && rest.finish().is_ok()).then_some(Name::Other(Other::Help))
+    };
+    let name = name.ok_or(Step::UnknownOption)?;
     let is_given = rest.take(b'=');
     match name.arity() {
         Arity::None if is_given => Err(Step::ValueUnexpected),

@@ -15,7 +15,7 @@ use crate::slate::{self, Path, Slate};
 use crate::status::{Failure, Report, Step};
 use crate::sys::{self, Descriptor};
 use crate::text::{Strings, Text};
-use crate::value::{Mistake, Value, decimal, require};
+use crate::value::{Arity, Mistake, Value, decimal, require};
 
 /// A request to become a program, or to print something. It is read in place, since it is large.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ pub struct Request<'s> {
     pub listening: u32,
     /// Their names with colons between them; empty where there are none.
     pub listening_names: Text<'s>,
+    /// The last option that was read.
+    option: Option<Name>,
     /// The slate that the program is to start on. Its report is known even of a request that could not be read whole, so
     /// that this can be reported there.
     pub slate: Slate<'s>,
@@ -56,6 +58,7 @@ impl<'s> Request<'s> {
             program: Path { path: c"", argument: 0 },
             argv0: None,
             listening: 0,
+            option: None,
             listening_names: Text::default(),
             slate: Slate {
                 settings: Settings::default(),
@@ -77,10 +80,10 @@ impl<'s> Request<'s> {
     pub fn read(&mut self, arguments: Strings<'_, 's>) -> Result<(), Failure> {
         let mut arguments = Arguments::new(arguments);
         let first = arguments.first().ok_or(Failure::without_errno(Step::NothingGiven, 0))?;
-        if matches!(first.first(), b'-' | b'/') {
-            self.read_options(&mut arguments)?;
-        } else {
+        if first.first().is_ascii_digit() {
             self.read_attendant(&mut arguments)?;
+        } else {
+            self.read_options(&mut arguments)?;
         }
         if self.action != Action::Start {
             return Ok(());
@@ -92,6 +95,16 @@ impl<'s> Request<'s> {
         } else {
             Err(Failure::without_errno(Step::ProgramNotAbsolute, arguments.index()))
         }
+    }
+
+    /// The option whose use is to be told where reading failed so: its value is malformed, or what looks like one stands
+    /// where the program should, since one that may be left out is only taken after `=`.
+    pub fn mistaken_option(&self, failure: Failure) -> Option<Name> {
+        self.option.filter(|option| match failure.step() {
+            Step::Value => failure.errno() == EINVAL,
+            Step::ProgramNotAbsolute => option.arity() == Arity::Optional,
+            _ => false,
+        })
     }
 
     /// Reads STATUS_FD and PULSE_FD.
@@ -112,6 +125,7 @@ impl<'s> Request<'s> {
     fn read_options(&mut self, arguments: &mut Arguments<'_, 's>) -> Result<(), Failure> {
         while let Some(given) = arguments.take_option()? {
             let argument = arguments.index() - 1;
+            self.option = Some(given.name);
             self.set(given, argument).map_err(|mistake| match mistake {
                 Mistake::Value(errno) => Failure::new(Step::Value, errno, argument),
                 Mistake::FixedSignal => Failure::without_errno(Step::SignalFixed, argument),
@@ -206,7 +220,7 @@ impl Default for Request<'_> {
 }
 
 /// How long the names of listening sockets can be in all, in bytes, the colons among them included.
-pub const LONGEST_NAMES: usize = 480;
+const LONGEST_NAMES: usize = 4095;
 
 /// Takes `count` names with colons between them, none of them empty.
 fn take_names(value: &mut Value, count: u32) -> Result<(), Mistake> {

@@ -8,9 +8,10 @@ use core::fmt;
 
 use crate::enum_of_texts;
 use crate::signal::{SignalSet, SomeOrAll};
+use crate::text::{Text, text_at};
 use crate::value::{Arity, Kind, Limits, Mistake, Number, Octal, Parent, Value};
 
-/// A row: the option as [`Setting`] has it and as a user types it, the field with its kind, the lines of `--help`.
+/// A row: the option as [`Setting`] has it and as a user types it, the field with its kind, the usage.
 macro_rules! settings {
     ($($(#[$doc:meta])* $option:ident $name:literal $field:ident: $kind:ty, $help:literal;)*) => {
         enum_of_texts! {
@@ -25,9 +26,6 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// The lines of `--help` for them.
-            pub const HELP: &str = concat!($($help),*);
-
             /// Takes the value of an option.
             pub fn read(&mut self, setting: Setting, value: &mut Value) -> Result<(), Mistake> {
                 match setting {
@@ -48,6 +46,12 @@ macro_rules! settings {
         }
 
         impl Setting {
+            /// How it is used, as it stands behind its name, up to `;` or a line's end; and then what it does.
+            #[inline(never)]
+            pub fn usage(self) -> Text<'static> {
+                text_at(concat!($($help, "\0"),*), self as usize)
+            }
+
             /// Whether it has a value.
             pub const fn arity(self) -> Arity {
                 match self {
@@ -62,23 +66,23 @@ macro_rules! settings {
 
 settings! {
     /// The signals that the program starts with ignored.
-    Ignore "ignore" ignored: SignalSet, "--ignore, --block SIGNALS  TERM,SIGINT,2,RTMIN+1\n";
+    Ignore "ignore" ignored: SignalSet, " LIST, as TERM,RTMIN+2;";
     /// The signals that the program starts with blocked.
-    Block "block" blocked: SignalSet, "";
+    Block "block" blocked: SignalSet, " LIST\n";
     /// The signals that are left ignored where they are.
-    KeepIgnored "keep-ignored" keep_ignored: SomeOrAll, "--keep-ignored SIGNALS     or all: leave ignored\n";
+    KeepIgnored "keep-ignored" keep_ignored: SomeOrAll, " LIST|all;";
     /// The limit of descriptors, RLIMIT_NOFILE.
-    Nofile "nofile" nofile: Option<Limits>, "--nofile SOFT[:HARD]       numbers, or hard\n";
+    Nofile "nofile" nofile: Option<Limits>, " SOFT[:HARD]|hard\n";
     /// The mask of the permissions of new files.
-    Umask "umask" umask: Option<Octal<0o777>>, "--umask OCTAL  ";
+    Umask "umask" umask: Option<Octal<0o777>>, " OCTAL;";
     /// Whether to begin a session.
-    Setsid "setsid" session: bool, "--setsid  ";
+    Setsid "setsid" session: bool, ";";
     /// The controlling terminal of a session that is begun for it, by the number that its descriptor has in the program.
-    Ctty "ctty" terminal: Option<Number<0, { i32::MAX }>>, "--ctty FD  ";
+    Ctty "ctty" terminal: Option<Number<0, { i32::MAX }>>, " FD;";
     /// The parent to die with.
-    DieWithParent "die-with-parent" die_with_parent: Option<Parent>, "--die-with-parent[=PID]\n";
+    DieWithParent "die-with-parent" die_with_parent: Option<Parent>, "[=PID]\n";
     /// Whether execve is to grant no privileges any more.
-    NoNewPrivs "no-new-privs" no_new_privileges: bool, "--no-new-privs  ";
+    NoNewPrivs "no-new-privs" no_new_privileges: bool, ";";
     /// The out-of-memory score.
-    OomScoreAdj "oom-score-adj" oom_score: Option<Number<-1000, 1000>>, "--oom-score-adj N\n";
+    OomScoreAdj "oom-score-adj" oom_score: Option<Number<-1000, 1000>>, " N\n";
 }

@@ -63,7 +63,7 @@ steps! {
     /// Neither a program nor STATUS_FD is given.
     1 NothingGiven 0 Nothing "no program, see relay --help";
     /// STATUS_FD is not a descriptor from 3 up.
-    2 StatusNumber 0 Argument "not a STATUS_FD or an absolute path: @";
+    2 StatusNumber 0 Argument "not a STATUS_FD from 3 up, or a full path: @";
     /// The status descriptor, or standard output, cannot be written to.
     3 Write 0 Descriptor "cannot write to descriptor #";
     /// PULSE_FD is missing.
@@ -73,7 +73,7 @@ steps! {
     /// An option that relay does not have.
     6 UnknownOption 0 Argument "unknown option @, see relay --help";
     /// An option lacks its value.
-    7 ValueMissing 0 Nothing "the last option lacks its value";
+    7 ValueMissing 0 Nothing "@ lacks its value";
     /// An option has a value that takes none.
     8 ValueUnexpected 0 Argument "this option takes no value: @";
     /// An option's value is malformed (EINVAL), asks for a descriptor a second time (EEXIST), for one too many (EMFILE),
@@ -86,7 +86,7 @@ steps! {
     /// No program is given.
     12 ProgramMissing 123 Nothing "no program";
     /// The program is not an absolute path.
-    13 ProgramNotAbsolute 125 Argument "not an absolute path: @";
+    13 ProgramNotAbsolute 125 Argument "PATH is not searched: give the full path of @, as /bin/ls";
     /// Marking descriptors close-on-exec.
     14 Descriptors 126 Nothing "cannot mark descriptors close-on-exec";
     /// Giving a descriptor its number, which is the detail.
@@ -104,7 +104,7 @@ steps! {
     /// Giving up new privileges.
     21 NewPrivileges 0 Nothing "cannot give up new privileges";
     /// Writing the out-of-memory score.
-    22 OomScore 0 Nothing "cannot set the out-of-memory score";
+    22 OomScore 0 Nothing "cannot set the out-of-memory score by /proc";
     /// Disarming the interval timers.
     23 Timers 201 Nothing "cannot disarm timers";
     /// Setting a signal's disposition.
@@ -114,7 +114,7 @@ steps! {
     /// Becoming the program.
     26 Exec 127 Argument "cannot start @";
     /// The program is there, but the interpreter that it names is not.
-    27 Interpreter 127 Argument "cannot start @: it is there, but not the interpreter that it names";
+    27 Interpreter 127 Argument "cannot start @: it is there, but its interpreter is not";
     /// One of the descriptors for listening sockets is not open, or one too many.
     28 Listening 0 Descriptor "cannot pass on listening socket #";
     /// Finding what is to be reported.
@@ -191,7 +191,7 @@ pub mod exit_status {
     pub const RELAY_FAILED: u8 = 125;
     /// The program was found but cannot be run.
     pub const CANNOT_RUN: u8 = 126;
-    /// The program, or the interpreter it names, does not exist.
+    /// There is no program: it, or the interpreter it names, does not exist; or what is given is no full path.
     pub const NOT_FOUND: u8 = 127;
     /// The positional form: the failure is in a record.
     pub const RECORDED: u8 = 1;
@@ -202,7 +202,8 @@ pub mod exit_status {
     pub fn of(report: Report, failure: Failure, recorded: bool) -> u8 {
         match (report, failure.step()) {
             (Report::Attendant(_), _) if recorded => RECORDED,
-            (Report::Attendant(_), _) | (_, Step::NothingGiven | Step::StatusNumber) => NO_STATUS,
+            (Report::Attendant(_), _) => NO_STATUS,
+            (_, Step::NothingGiven | Step::StatusNumber | Step::ProgramNotAbsolute) => NOT_FOUND,
             (_, Step::Exec) if failure.errno() != ENOENT => CANNOT_RUN,
             (_, Step::Exec | Step::Interpreter) => NOT_FOUND,
             _ => RELAY_FAILED,

@@ -9,12 +9,12 @@ use linux_raw_sys::general::{O_DIRECTORY, PROC_SUPER_MAGIC};
 use crate::errno::Errno;
 use crate::fd_plan::FdPlan;
 use crate::status::{Failure, Step};
-use crate::sys::{self, Descriptor, DescriptorTable, OwnedFile, Zeros};
+use crate::sys::{self, Descriptor, DescriptorTable, Entries, EntryBuffer, OwnedFile};
 use crate::text::Digits;
 use crate::value::decimal;
 
-/// How many descriptor numbers are tried one by one at the most: the kernel's own default ceiling, fs.nr_open.
-const MOST_TRIED: usize = 1_048_576;
+/// How many descriptor numbers are tried one by one at the most.
+const MOST_TRIED: usize = 65_536;
 
 /// The first size of a descriptor table that is looked for.
 const SMALLEST_TABLE: usize = 256;
@@ -57,43 +57,61 @@ pub fn all_but(plan: &FdPlan, act: Act, table: &mut DescriptorTable) -> Result<(
 /// The second way: those that /proc/self/fd lists. Out of line, so that the first way has no buffer on its stack.
 #[inline(never)]
 fn sweep_listed(plan: &FdPlan, act: Act, table: &mut DescriptorTable) -> Result<(), Errno> {
-    try_for_each_listed(|descriptor| if plan.keeps(descriptor) { Ok(()) } else { act.on_one(descriptor, table) })
+    let (directory, mut buffer) = (open_own_directory()?, EntryBuffer::new());
+    let mut listed = Listed::new(&directory, &mut buffer);
+    while let Some(descriptor) = listed.next_descriptor()? {
+        if !plan.keeps(descriptor) {
+            act.on_one(descriptor, table)?;
+        }
+    }
+    Ok(())
 }
 
-/// Visits the descriptors that /proc/self/fd lists until `visit` fails.
-///
-/// ENODEV where it is not to be believed. Only a procfs is (CVE-2019-16884), which is asked first: another file system
-/// could list without end. Only the directory of this process is; and only a list that has the directory's own descriptor,
-/// which is not visited and closed again.
-///
-/// A file system that never answers, as FUSE can, holds this up for as long: opening the directory is a question to it
-/// already, and so is what kind it is.
-pub fn try_for_each_listed(mut visit: impl FnMut(Descriptor) -> Result<(), Errno>) -> Result<(), Errno> {
-    let directory = open_own_directory()?;
-    let mut lists_itself = false;
-    sys::try_for_each_entry(&directory, |name| match decimal(name) {
-        Some(descriptor) if descriptor == directory.descriptor() => {
-            lists_itself = true;
-            Ok(())
+/// The descriptors that /proc/self/fd lists.
+pub struct Listed<'a> {
+    entries: Entries<'a>,
+    /// The directory's own.
+    own: Descriptor,
+    lists_own: bool,
+}
+
+impl<'a> Listed<'a> {
+    /// Those in what [`open_own_directory`] has opened.
+    pub const fn new(directory: &'a OwnedFile, buffer: &'a mut EntryBuffer) -> Self {
+        Self { own: directory.descriptor(), entries: Entries::new(directory, buffer), lists_own: false }
+    }
+
+    /// The next one, but for the directory's own, which is closed again; nothing at the end. ENODEV there where its own was
+    /// not among them.
+    #[inline(never)]
+    pub fn next_descriptor(&mut self) -> Result<Option<Descriptor>, Errno> {
+        while let Some(name) = self.entries.next_name()? {
+            match decimal(name) {
+                Some(descriptor) if descriptor == self.own => self.lists_own = true,
+                Some(descriptor) => return Ok(Some(descriptor)),
+                // "." and "..".
+                None => {}
+            }
         }
-        Some(descriptor) => visit(descriptor),
-        // "." and "..".
-        None => Ok(()),
-    })?;
-    require_believed(lists_itself)
+        require_believed(self.lists_own).map(|()| None)
+    }
 }
 
 fn require_believed(believed: bool) -> Result<(), Errno> {
     if believed { Ok(()) } else { Err(Errno::new(ENODEV)) }
 }
 
-/// Opens the directory of this process's descriptors, and fails where it is another one: a link in a false root can lead
-/// to that of another process, which can have the same low numbers.
+/// Opens the directory of this process's descriptors, /proc/self/fd. ENODEV where it is not to be believed.
 ///
-/// A number that is opened here must appear in it, and disappear when it is closed. The process's own number would be no
-/// proof: where the host's procfs is in a container, it is another one there.
+/// Only a procfs is (CVE-2019-16884), which is asked before it is listed: another file system could list without end. And
+/// only the directory of this process: a link in a false root can lead to that of another one, which can have the same low
+/// numbers. So a number that is opened here must appear in it, and disappear when it is closed. The process's own number
+/// would be no proof: where the host's procfs is in a container, it is another one there.
+///
+/// A file system that never answers, as FUSE can, holds this up for as long: opening the directory is a question to it
+/// already, and so is what kind it is.
 #[inline(never)]
-fn open_own_directory() -> Result<OwnedFile, Errno> {
+pub fn open_own_directory() -> Result<OwnedFile, Errno> {
     let directory = sys::open(c"/proc/self/fd", O_DIRECTORY)?;
     require_believed(sys::file_system(&directory)?.kind == PROC_SUPER_MAGIC)?;
     let copy = directory.copy()?;
@@ -122,12 +140,16 @@ fn sweep_numbers(plan: &FdPlan, act: Act, table: &mut DescriptorTable) -> Result
 /// A number that no open descriptor reaches.
 ///
 /// The limits cannot tell it: both may have been lowered below descriptors that were open by then. So the end of the
-/// descriptor table is looked for, among sizes that double. ERANGE where it is beyond [`MOST_TRIED`]: neither a loop over a
+/// descriptor table is looked for, among sizes that double. ERANGE where it is beyond 65,536: neither a loop over a
 /// billion numbers nor a slate that may be dirty. An error too where it cannot be found out.
+///
+/// Out of line, for its bits are 8 KiB of stack. A table as large as that is rare even where there is no other way, and
+/// memory for more bits would have to be mapped, which in a launcher's child is the host's.
+#[inline(never)]
 pub fn end_of_numbers() -> Result<Descriptor, Errno> {
-    let mut zeros = Zeros::new(MOST_TRIED / WORD)?;
+    let mut zeros = [0; MOST_TRIED / WORD];
     let mut size = SMALLEST_TABLE;
-    while let Some(bits) = zeros.words().get_mut(..size / WORD) {
+    while let Some(bits) = zeros.get_mut(..size / WORD) {
         if !reaches(bits)? {
             return Ok(size as Descriptor);
         }

@@ -7,13 +7,13 @@
 
 use core::ffi::CStr;
 use core::mem::{MaybeUninit, transmute, zeroed};
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 
 use linux_raw_sys::errno::{EBADF, EIO, ENOSYS};
 use linux_raw_sys::general::{
     __kernel_old_timespec, __kernel_sighandler_t, AT_EMPTY_PATH, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_OK, F_SETFD,
-    FD_CLOEXEC, MAP_ANONYMOUS, MAP_PRIVATE, MS_NOEXEC, O_CLOEXEC, O_PATH, PROT_READ, PROT_WRITE, RLIMIT_NOFILE,
-    SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction, linux_dirent64, pollfd, rlimit64, statfs,
+    FD_CLOEXEC, MS_NOEXEC, O_CLOEXEC, O_PATH, RLIMIT_NOFILE, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction,
+    linux_dirent64, pollfd, rlimit64, statfs,
 };
 use linux_raw_sys::ioctl::TIOCSCTTY;
 use linux_raw_sys::prctl::{PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG};
@@ -245,38 +245,59 @@ pub fn file_system(file: &OwnedFile) -> Result<FileSystem, Errno> {
     Ok(FileSystem { kind: found.f_type as u32, is_noexec: found.f_flags as u32 & MS_NOEXEC != 0 })
 }
 
-/// Visits the names in an open directory until `visit` fails; see getdents64(2).
-pub fn try_for_each_entry(
-    directory: &OwnedFile,
-    mut visit: impl FnMut(Text) -> Result<(), Errno>,
-) -> Result<(), Errno> {
-    /// Aligned as `struct linux_dirent64` wants to be.
-    #[repr(align(8))]
-    #[expect(dead_code, reason = "the kernel writes it")]
-    struct Buffer([MaybeUninit<u8>; 2048]);
-    let mut buffer = Buffer([MaybeUninit::uninit(); _]);
-    loop {
-        // SAFETY: the kernel writes no further than the buffer.
-        let filled = unsafe { raw_syscall!(Sysno::getdents64, directory.0, &raw mut buffer, size_of::<Buffer>()) };
-        let filled = returned(filled)?;
-        if filled == 0 {
-            return Ok(());
-        }
-        let mut next = 0;
-        while next < filled {
-            // SAFETY: the kernel has filled the buffer, up to `filled`, with whole entries, each as long as it says and
-            // with a name that ends with a NUL.
-            let (length, name) = unsafe {
-                let entry = (&raw const buffer).byte_add(next).cast::<linux_dirent64>();
-                ((*entry).d_reclen, Text::new((&raw const (*entry).d_name).cast()))
-            };
-            if length == 0 {
-                // Nobody would come to the end of it.
-                return Err(Errno::new(EIO));
+/// Room for entries of a directory, aligned as `struct linux_dirent64` wants to be.
+#[repr(align(8))]
+pub struct EntryBuffer([MaybeUninit<u8>; 2048]);
+
+impl EntryBuffer {
+    /// Room that is free.
+    pub const fn new() -> Self {
+        Self([MaybeUninit::uninit(); _])
+    }
+}
+
+impl Default for EntryBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The names in an open directory, one by one; see getdents64(2).
+pub struct Entries<'a> {
+    directory: &'a OwnedFile,
+    buffer: &'a mut EntryBuffer,
+    /// Where the next entry in the buffer is, and where the last one ends.
+    next: usize,
+    filled: usize,
+}
+
+impl<'a> Entries<'a> {
+    /// Those of a directory that nobody has read from yet.
+    pub const fn new(directory: &'a OwnedFile, buffer: &'a mut EntryBuffer) -> Self {
+        Self { directory, buffer, next: 0, filled: 0 }
+    }
+
+    /// The next one; nothing at the end.
+    #[inline(never)]
+    pub fn next_name(&mut self) -> Result<Option<Text<'_>>, Errno> {
+        let buffer = self.buffer.0.as_mut_ptr();
+        if self.next >= self.filled {
+            // SAFETY: the kernel writes no further than the buffer.
+            let filled = unsafe { raw_syscall!(Sysno::getdents64, self.directory.0, buffer, size_of::<EntryBuffer>()) };
+            (self.next, self.filled) = (0, returned(filled)?);
+            if self.filled == 0 {
+                return Ok(None);
             }
-            visit(name)?;
-            next += usize::from(length);
         }
+        // SAFETY: the kernel has filled the buffer, up to `filled`, with whole entries, each as long as it says and with a
+        // name that ends with a NUL. It is aligned, since the buffer is, and the length of every entry.
+        let (length, name) = unsafe {
+            let entry = buffer.byte_add(self.next).cast::<linux_dirent64>();
+            ((*entry).d_reclen, Text::new((&raw const (*entry).d_name).cast()))
+        };
+        self.next += usize::from(length);
+        // Nobody would come to the end of entries of no length.
+        if length == 0 { Err(Errno::new(EIO)) } else { Ok(Some(name)) }
     }
 }
 
@@ -289,61 +310,6 @@ pub fn readable_now(wanted: &mut [usize]) -> Result<usize, Errno> {
     let at_once = __kernel_old_timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel reads and writes one bit for each of `count`, which is the slice; NULL sets and mask are let be.
     returned(unsafe { raw_syscall!(Sysno::pselect6, count, wanted.as_mut_ptr(), NULL, NULL, &raw const at_once, NULL) })
-}
-
-/// Memory of its own that holds zeros, and is given back when this goes; see mmap(2).
-pub struct Zeros(NonNull<[usize]>);
-
-impl Zeros {
-    /// Takes memory for `count` words.
-    pub fn new(count: usize) -> Result<Self, Errno> {
-        let size = count * size_of::<usize>();
-        let arguments = [NULL, size, (PROT_READ | PROT_WRITE) as usize, (MAP_PRIVATE | MAP_ANONYMOUS) as usize, !0, 0];
-        // SAFETY: a new mapping, where the kernel likes.
-        let first = unsafe { map(arguments) };
-        // The last page of all addresses is never mapped: what is there is an errno.
-        if first > usize::MAX - 4095 {
-            return Err(Errno::new(first.wrapping_neg() as u32));
-        }
-        let first = NonNull::new(first as *mut usize).ok_or(Errno::new(ENOSYS))?;
-        Ok(Self(NonNull::slice_from_raw_parts(first, count)))
-    }
-
-    /// The words.
-    pub fn words(&mut self) -> &mut [usize] {
-        // SAFETY: mapped until this goes, all zero, which is a value for each word, and nobody else knows of it.
-        unsafe { self.0.as_mut() }
-    }
-}
-
-impl Drop for Zeros {
-    fn drop(&mut self) {
-        // SAFETY: it was mapped by `new`, and whoever borrowed from it has given that back.
-        unsafe { raw_syscall!(Sysno::munmap, self.0.as_ptr().cast::<usize>(), self.0.len() * size_of::<usize>()) };
-    }
-}
-
-/// Makes the call mmap(2), which is another one on 32 bits, with its offset in pages, and takes its arguments from memory
-/// on s390x.
-///
-/// # Safety
-///
-/// 1. The mapping must take nobody's memory.
-unsafe fn map(arguments: [usize; 6]) -> usize {
-    // SAFETY: nobody's memory is taken (1).
-    unsafe {
-        #[cfg(target_arch = "s390x")]
-        return raw_syscall!(Sysno::mmap, &raw const arguments);
-        #[cfg(not(target_arch = "s390x"))]
-        {
-            #[cfg(target_pointer_width = "64")]
-            use Sysno::mmap;
-            #[cfg(target_pointer_width = "32")]
-            use Sysno::mmap2 as mmap;
-            let [address, size, access, kind, file, offset] = arguments;
-            raw_syscall!(mmap, address, size, access, kind, file, offset)
-        }
-    }
 }
 
 /// Reads RLIMIT_NOFILE into `limit`; see prlimit(2).

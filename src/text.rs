@@ -124,6 +124,15 @@ impl<'s> Strings<'_, 's> {
         Some((first, Self { first: unsafe { self.first.add(1) }, vector: PhantomData }))
     }
 
+    /// The last string, where there is one.
+    pub fn last(self) -> Option<Text<'s>> {
+        let (mut last, mut rest) = self.split_first()?;
+        while let Some(next) = rest.split_first() {
+            (last, rest) = next;
+        }
+        Some(last)
+    }
+
     /// The string at `index`, where there is one.
     pub fn get(self, index: usize) -> Option<Text<'s>> {
         let mut rest = self;

@@ -43,10 +43,10 @@ impl<'a> Value<'a> {
         self.rest
     }
 
-    /// Takes `byte` where that is what comes next.
+    /// Takes `byte` where that is what comes next; for an upper-case letter its lower-case one too.
     pub fn take(&mut self, byte: u8) -> bool {
         match self.rest.split_first() {
-            Some((first, rest)) if first == byte => {
+            Some((first, rest)) if first == byte || byte.is_ascii_uppercase() && first == byte | 0x20 => {
                 self.rest = rest;
                 true
             }

@@ -19,16 +19,17 @@ const LONGEST_PAUSE_MS: u32 = 24;
 /// Replaces this process's program by `program`, which starts with `ignored`. Returns only where that failed.
 pub fn exec(program: Path, ignored: SignalSet, arguments: Strings, environment: Strings) -> Failure {
     let Path { path, argument } = program;
-    let mut errno = sys::execve(path, arguments, environment);
-    for milliseconds in 1..LONGEST_PAUSE_MS + 1 {
-        if !errno.is(ETXTBSY) {
-            break;
+    let mut milliseconds = 0;
+    let errno = loop {
+        let errno = sys::execve(path, arguments, environment);
+        milliseconds += 1;
+        if !errno.is(ETXTBSY) || milliseconds > LONGEST_PAUSE_MS {
+            break errno;
         }
         if let Err(failure) = pause(milliseconds, ignored) {
             return failure;
         }
-        errno = sys::execve(path, arguments, environment);
-    }
+    };
     // The kernel says ENOENT too where the program is there, but not the interpreter that it names.
     let there = errno.is(ENOENT) && sys::exists(path);
     Failure::new(if there { Step::Interpreter } else { Step::Exec }, errno, argument)

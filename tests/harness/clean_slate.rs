@@ -146,7 +146,8 @@ fn with_the_proc_of_another_process() {
     for directory in ["procfs", "proc"] {
         fs::create_dir(root.path().join(directory)).expect("a directory");
     }
-    let other = (3..20).fold(Host::new(["1000"]).program("/bin/sleep"), Host::open).spawn();
+    // It has one descriptor more than the three: the number that relay's own directory has there.
+    let other = Host::new(["1000"]).program("/bin/sleep").open(3).spawn();
     let leads = |to: String| {
         let link = root.path().join("proc/self");
         let _ = fs::remove_file(&link);
@@ -171,7 +172,7 @@ impl Other {
         let directory = format!("/proc/{}", self.0.child.id());
         for _ in 0..1000 {
             if fs::read_to_string(format!("{directory}/comm")).is_ok_and(|name| name == "sleep\n") {
-                return assert!(Path::new(&directory).join("fd/19").exists());
+                return assert!(Path::new(&directory).join("fd/3").exists());
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -353,7 +354,7 @@ fn a_table_too_large_to_sweep() {
     assert_eq!((outcome.status.code(), outcome.stdout.as_slice()), (Some(125), &b""[..]));
     let message = String::from_utf8_lossy(&outcome.stderr);
     assert_eq!(message, "relay: cannot mark descriptors close-on-exec: limit too high (ERANGE)\n");
-    // Up to that ceiling all is tried: 2^8, 2^9 and so on to 2^20 places.
+    // Up to that ceiling all is tried: 2^8, 2^9 and so on to 2^16 places.
     let outcome = strace(&[NO_CLOSE_RANGE, NO_PROC, "pselect6:error=EBADF:when=1..3"], &["/bin/echo", "started"]);
     assert_eq!(outcome.stdout, b"started\n");
 }
@@ -370,11 +371,9 @@ fn a_hard_limit_of_a_billion() {
 /// The errno is that of the last way tried, and the program is not started.
 #[test]
 fn a_slate_that_cannot_be_cleaned() {
-    for (last, errno) in [
-        ("mmap:error=ENOMEM", "out of memory (ENOMEM)"),
-        ("pselect6:error=EPERM", "not permitted (EPERM)"),
-        ("fcntl:error=EACCES", "permission denied (EACCES)"),
-    ] {
+    for (last, errno) in
+        [("pselect6:error=EPERM", "not permitted (EPERM)"), ("fcntl:error=EACCES", "permission denied (EACCES)")]
+    {
         let outcome = strace(&[NO_CLOSE_RANGE, NO_PROC, last], &["/bin/echo", "started"]);
         assert_eq!(outcome.status.code(), Some(125));
         assert_eq!(outcome.stdout, b"");

@@ -272,10 +272,12 @@ fn malformed_values() {
         "--listen-fds=2:a:b",
     ] {
         let outcome = Host::new([option, "/bin/echo"]).open(5).run();
-        assert_refused(&outcome, &format!("bad value {option}: invalid (EINVAL)"));
+        outcome.assert_misused(option);
     }
-    assert_refused(&Host::new(["--fd", "5", "/bin/echo"]).run(), "bad value 5: invalid (EINVAL)");
-    assert_refused(&Host::new(["--fd"]).run(), "the last option lacks its value");
+    let outcome = Host::new(["--fd", "3", "4", "/bin/echo"]).run();
+    assert_refused(&outcome, "bad value 3, use --fd TO=FROM, as 3=4");
+    assert_refused(&Host::new(["--keep", "", "/bin/echo"]).run(), "bad value , use --keep LIST, as 3,5-7");
+    assert_refused(&Host::new(["--umask=0", "--chdir"]).run(), "--chdir lacks its value");
 }
 
 #[test]
@@ -417,7 +419,7 @@ fn names_of_many_sockets() {
         assert_eq!(slate.arguments, [probe.to_str().expect("UTF-8")]);
     }
     // Longer ones can be given by --env.
-    let long = format!("--listen-fds=1={}", "x".repeat(480));
+    let long = format!("--listen-fds=1={}", "x".repeat(4096));
     let outcome = Host::new([&long, "/bin/echo"]).open(3).run();
     assert_eq!(outcome.status.code(), Some(125));
 }

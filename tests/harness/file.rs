@@ -7,7 +7,7 @@ use std::process::Command;
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader, SectionHeader};
 use object::{Endianness, FileKind, elf};
 
-use crate::host::{given_relay, output};
+use crate::host::{Host, given_relay, output};
 
 /// What the file of each architecture may be.
 struct Shape {
@@ -95,6 +95,24 @@ fn assert_shape<Header: FileHeader<Endian = Endianness>>(bytes: &[u8]) {
             "no relocation, no symbol, no note: section type {kind:?}"
         );
     }
+}
+
+/// The release build needs less than a page of stack for a launch, and less than two to say why there was none.
+#[test]
+fn a_small_stack() {
+    let relay = release();
+    let relay = relay.to_str().expect("UTF-8");
+    let host = |arguments: &[&str]| Host::new(arguments).relay_at(relay);
+    for (bytes, options) in [(4096, &[][..]), (8192, &["--chdir=/", "--env=A=b", "--fd=5=0", "--ignore=PIPE"])] {
+        let outcome = host(&[options, &[relay, "--version"]].concat()).stack(bytes).run();
+        assert_eq!(
+            outcome.stdout,
+            concat!("relay ", env!("CARGO_PKG_VERSION"), "\n").as_bytes(),
+            "{bytes}: {outcome:?}"
+        );
+    }
+    let outcome = host(&["/no/such"]).stack(8192).run();
+    assert_eq!(outcome.stderr, "relay: cannot start /no/such: no such file (ENOENT)\n");
 }
 
 /// The panic handler's message is there only where the compiler found a path to it.

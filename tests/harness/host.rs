@@ -271,6 +271,16 @@ impl Host {
         self.action(move || set_nofile(soft, hard))
     }
 
+    /// Limits the stack to so many bytes, and has the kernel not move it by a random distance. Last: the child itself is on
+    /// the stack of a thread, which has no limit.
+    pub fn stack(self, bytes: u64) -> Self {
+        self.action(move || {
+            let limit = [bytes, bytes];
+            call(libc::SYS_personality, [libc::ADDR_NO_RANDOMIZE as usize])?;
+            call(libc::SYS_prlimit64, [0, libc::RLIMIT_STACK as usize, limit.as_ptr() as usize, 0])
+        })
+    }
+
     /// Makes `directory` the root, in a user namespace of its own where that needs the right to.
     pub fn root(self, directory: &Path) -> Self {
         let directory = c_string(directory.as_os_str());
@@ -436,6 +446,14 @@ impl Outcome {
 
     pub fn slate(&self) -> Slate {
         self.slate_after(b"")
+    }
+
+    /// relay failed because this argument is malformed, and said how its option is used.
+    #[track_caller]
+    pub fn assert_misused(&self, argument: &str) {
+        assert_eq!((self.status.code(), self.stdout.as_slice()), (Some(125), &b""[..]), "{self:?}");
+        let usage = self.stderr.strip_prefix(&format!("relay: bad value {argument}, use --"));
+        assert!(usage.is_some_and(|usage| usage.len() > 2 && usage.lines().count() == 1), "{:?}", self.stderr);
     }
 }
 

@@ -40,7 +40,7 @@ fn the_exit_status_is_the_program_s() {
 
 #[test]
 fn unknown_options() {
-    for option in ["-", "-h", "--nonsense", "--helpx", "--hel", "---", "--=1", "-5", "--Help", "--nonsense=1"] {
+    for option in ["-", "-hx", "--nonsense", "--helpx", "--hel", "---", "--=1", "-5", "--Help", "--nonsense=1"] {
         let message = format!("unknown option {option}, see relay --help");
         assert_fails(&Host::new([option, "/bin/true"]).run(), 125, &message);
     }
@@ -56,10 +56,20 @@ fn no_program() {
     assert_fails(&Host::new([""; 0]).run(), 127, "no program, see relay --help");
 }
 
+/// What the first thing that anyone types is told.
+fn path_missing(program: &str) -> String {
+    format!("PATH is not searched: give the full path of {program}, as /bin/ls")
+}
+
+/// With and without `--` it is the same mistake.
 #[test]
 fn a_relative_program() {
     for program in ["true", "./true", "", "--"] {
-        assert_fails(&Host::new(["--", program]).run(), 125, &format!("not an absolute path: {program}"));
+        assert_fails(&Host::new(["--", program]).run(), 127, &path_missing(program));
+    }
+    // What begins with no digit is no STATUS_FD.
+    for program in ["true", "./true", "bin/7z"] {
+        assert_fails(&Host::new([program]).run(), 127, &path_missing(program));
     }
 }
 
@@ -73,7 +83,7 @@ fn programs_that_cannot_be_run() {
         (path("missing"), 127, "no such file (ENOENT)"),
         (at("no interpreter", "#!/no/such/interpreter\n", 0o755), 127, INTERPRETER),
         (at("not executable", "#!/bin/sh\n", 0o644), 126, "permission denied (EACCES)"),
-        (at("junk", "junk\n", 0o755), 126, "not a format that runs here (ENOEXEC)"),
+        (at("junk", "junk\n", 0o755), 126, "not for this machine, and without an interpreter line (ENOEXEC)"),
         (path("."), 126, "permission denied (EACCES)"),
         (path("loop"), 126, "too many links or interpreters (ELOOP)"),
         ("/bin/sh/x".to_owned(), 126, "not a directory (ENOTDIR)"),
@@ -83,7 +93,7 @@ fn programs_that_cannot_be_run() {
     }
 }
 
-const INTERPRETER: &str = "it is there, but not the interpreter that it names: no such file (ENOENT)";
+const INTERPRETER: &str = "it is there, but its interpreter is not: no such file (ENOENT)";
 
 /// The ELF interpreter is told apart too, not only a script's.
 #[test]
@@ -145,7 +155,7 @@ fn a_failure_without_standard_error_is_still_an_exit_status() {
 
 #[test]
 fn help() {
-    for arguments in [&["--help"][..], &["--help", "--nonsense"]] {
+    for arguments in [&["--help"][..], &["-h"], &["--help", "--nonsense"]] {
         let outcome = Host::new(arguments).run();
         assert!(outcome.status.success());
         let text = String::from_utf8(outcome.stdout).expect("UTF-8");

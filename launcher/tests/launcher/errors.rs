@@ -65,7 +65,11 @@ fn programs_that_cannot_be_run() {
         for (program, errno, reason) in [
             (directory.path().join("missing"), libc::ENOENT, "no such file (ENOENT)"),
             (at("not executable", "#!/bin/sh\n", 0o644), libc::EACCES, "permission denied (EACCES)"),
-            (at("junk", "junk\n", 0o755), libc::ENOEXEC, "not a format that runs here (ENOEXEC)"),
+            (
+                at("junk", "junk\n", 0o755),
+                libc::ENOEXEC,
+                "not for this machine, and without an interpreter line (ENOEXEC)",
+            ),
             (PathBuf::from("/bin/sh/x"), libc::ENOTDIR, "not a directory (ENOTDIR)"),
         ] {
             let error = fails(&vehicle, |_| {}, &program);

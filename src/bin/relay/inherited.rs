@@ -5,8 +5,8 @@ use core::mem::MaybeUninit;
 use exec_relay::errno::Errno;
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::{Failure, Step};
-use exec_relay::sweep;
-use exec_relay::sys::{self, Descriptor};
+use exec_relay::sweep::{self, Listed};
+use exec_relay::sys::{self, Descriptor, EntryBuffer};
 use exec_relay::text::Text;
 use linux_raw_sys::errno::EBADF;
 use linux_raw_sys::general::rlimit64;
@@ -17,23 +17,11 @@ use crate::texts::Phrase;
 /// Prints it, or fails where a part of it cannot be found out: nothing is left out as if it were not there.
 #[inline(never)]
 pub fn print() -> Result<(), Failure> {
-    let failed = |errno| Failure::new(Step::Slate, errno, 0);
-    let mut printed = Ok(());
-    let mut visit = |descriptor| match sys::descriptor_flags(descriptor) {
-        Ok(flags) => {
-            printed = printed.and_then(|()| print_descriptor(descriptor, flags));
-            Ok(())
-        }
-        Err(errno) if errno.is(EBADF) => Ok(()),
-        Err(errno) => Err(errno),
-    };
-    let visited = match sweep::end_of_numbers() {
-        Ok(end) => (0..end).try_for_each(visit),
+    match sweep::end_of_numbers() {
+        Ok(end) => (0..end).try_for_each(print_descriptor)?,
         // Only /proc can tell then.
-        Err(_) => sweep::try_for_each_listed(&mut visit),
-    };
-    visited.map_err(failed)?;
-    printed?;
+        Err(_) => print_listed()?,
+    }
 
     let mut ignored = SignalSet::default();
     for signal in signal::ALL {
@@ -56,7 +44,7 @@ pub fn print() -> Result<(), Failure> {
 
 #[inline(never)]
 fn print_identity(fact: Phrase, identity: Result<u32, Errno>) -> Result<(), Failure> {
-    print_number(fact, identity.map_err(|errno| Failure::new(Step::Slate, errno, 0))?)
+    print_number(fact, identity.map_err(failed)?)
 }
 
 #[inline(never)]
@@ -81,12 +69,28 @@ fn print_signals(fact: Phrase, signals: SignalSet) -> Result<(), Failure> {
     line.tell(1)
 }
 
-/// Says what it is too, where /proc is there.
-fn print_descriptor(descriptor: Descriptor, flags: u32) -> Result<(), Failure> {
+/// Those that /proc/self/fd lists.
+#[inline(never)]
+fn print_listed() -> Result<(), Failure> {
+    let (directory, mut buffer) = (sweep::open_own_directory().map_err(failed)?, EntryBuffer::new());
+    let mut listed = Listed::new(&directory, &mut buffer);
+    while let Some(descriptor) = listed.next_descriptor().map_err(failed)? {
+        print_descriptor(descriptor)?;
+    }
+    Ok(())
+}
+
+/// Prints a descriptor that is open, and what it is too, where /proc is there.
+#[inline(never)]
+fn print_descriptor(descriptor: Descriptor) -> Result<(), Failure> {
+    let flags = match sys::descriptor_flags(descriptor) {
+        Err(errno) if errno.is(EBADF) => return Ok(()),
+        flags => flags.map_err(failed)?,
+    };
     let mut path = Line::about(descriptor as u32, Text::default());
-    path.add(Phrase::DescriptorPath.text());
+    path.add_string(Phrase::DescriptorPath);
     let mut buffer = [MaybeUninit::uninit(); _];
-    let target = sys::read_link(path.as_text(), &mut buffer);
+    let target = sys::read_link(path.text_from(0), &mut buffer);
 
     let mut line = Line::about(descriptor as u32, Text::default());
     line.add(if flags == 0 { Phrase::DescriptorOpen } else { Phrase::DescriptorCloseOnExec }.text());
@@ -95,4 +99,8 @@ fn print_descriptor(descriptor: Descriptor, flags: u32) -> Result<(), Failure> {
     }
     line.add_foreign(target);
     line.tell(1)
+}
+
+fn failed(errno: Errno) -> Failure {
+    Failure::new(Step::Slate, errno, 0)
 }

@@ -5,6 +5,8 @@ use exec_relay::status::Failure;
 use exec_relay::sys::Descriptor;
 use exec_relay::text::{Digits, Text};
 
+use crate::texts::Phrase;
+
 /// PATH_MAX of linux/limits.h.
 const LONGEST_PATH: usize = 4096;
 
@@ -56,11 +58,27 @@ impl<'a> Line<'a> {
         let _ = self.line.push(byte);
     }
 
-    /// The line as a string of C.
+    /// The same, and a NUL.
     #[inline(never)]
-    pub fn as_text(&mut self) -> Text<'_> {
+    pub fn add_string(&mut self, phrase: Phrase) {
+        self.add(phrase.text());
         self.add_byte(0);
-        Text::within(&self.line)
+    }
+
+    /// What `#` stands for from now on.
+    pub const fn set_number(&mut self, number: u32) {
+        self.number = number;
+    }
+
+    /// How long it is.
+    pub fn length(&self) -> usize {
+        self.line.len()
+    }
+
+    /// What begins at `first`, up to the next NUL. The line must end with one.
+    #[inline(never)]
+    pub fn text_from(&self, first: usize) -> Text<'_> {
+        Text::within(self.line.get(first..).unwrap_or_default())
     }
 
     /// Ends the line and writes it to `descriptor`.

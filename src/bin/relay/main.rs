@@ -41,7 +41,8 @@ fn run(stack: InitialStack, mut table: DescriptorTable) -> u8 {
     if let Err(failure) = report::handshake(request.slate.report).and(read) {
         let subject = match failure.step().concern() {
             Concern::Argument => stack.arguments().get(failure.detail as usize),
-            _ => None,
+            // The last option lacks its value.
+            _ => stack.arguments().last(),
         };
         return fail(failure, subject, &request);
     }
@@ -84,7 +85,7 @@ fn fail(failure: Failure, subject: Option<Text>, request: &Request) -> u8 {
     let recorded = report::record(report, failure);
     if !recorded {
         let stderr = if let Report::Message(stderr) = report { stderr } else { 2 };
-        message::tell(stderr, failure, subject.unwrap_or_default());
+        message::tell(stderr, failure, subject.unwrap_or_default(), request.mistaken_option(failure));
         if report.promises_a_start(failure) {
             // Any exit status would be taken for the program's own. A death by a signal says that it may not have begun.
             sys::die();

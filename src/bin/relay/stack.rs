@@ -13,8 +13,8 @@
 //! has been read: argc, relay's name, its options. There is always room, and nothing is copied elsewhere: each `--env` and
 //! `--unset` has a slot, and the three variables of `--listen-fds` have its own and those of argc and relay's name.
 //!
-//! What all this costs grows with n log n: the edits are sorted, and each variable that was inherited is looked up among
-//! them.
+//! What all this costs grows little faster than their number: the edits are sorted, and each variable that was inherited is
+//! looked up among them.
 
 #![allow(unsafe_code)]
 
@@ -23,7 +23,7 @@ use core::ffi::{CStr, c_char};
 use core::ptr::{null, swap};
 
 use exec_relay::options::{Arguments, Name, Other};
-use exec_relay::request::{LONGEST_NAMES, Request};
+use exec_relay::request::Request;
 use exec_relay::text::{Strings, Text};
 
 use crate::line::Line;
@@ -79,15 +79,21 @@ impl InitialStack {
         if has_sockets { self.with_sockets(request, process, exec) } else { self.with_edits(request, exec) }
     }
 
-    /// Adds the variables that tell of listening sockets. Out of line, so that only who asks for them has these buffers on
-    /// the stack.
+    /// Adds the variables that tell of listening sockets. Out of line, so that only who asks for them has this line on the
+    /// stack.
     #[inline(never)]
     fn with_sockets<T>(mut self, request: &Request, process: u32, exec: impl FnOnce(Strings, Strings) -> T) -> T {
-        let (mut count, mut number, mut names) = ([0; NUMBER], [0; NUMBER], [0; LONGEST_NAMES + NUMBER]);
-        self.add(variable(Phrase::ListenFds, request.listening, Text::default(), &mut count));
-        self.add(variable(Phrase::ListenPid, process, Text::default(), &mut number));
+        let mut line = Line::about(request.listening, request.listening_names);
+        line.add_string(Phrase::ListenFds);
+        let second = line.length();
+        line.set_number(process);
+        line.add_string(Phrase::ListenPid);
+        let third = line.length();
+        line.add_string(Phrase::ListenNames);
+        self.add(line.text_from(0));
+        self.add(line.text_from(second));
         if request.listening_names.first() != 0 {
-            self.add(variable(Phrase::ListenNames, 0, request.listening_names, &mut names));
+            self.add(line.text_from(third));
         }
         self.with_edits(request, exec)
     }
@@ -147,43 +153,30 @@ impl InitialStack {
         }
     }
 
-    /// Sorts the edits by their names, and those with one name as they were given: a heapsort, which needs no memory.
-    fn sort(&mut self) {
-        for root in (0..self.edits / 2).rev() {
-            self.sift(root, self.edits);
-        }
-        for end in (1..self.edits).rev() {
-            // SAFETY: both slots are before `edits`.
-            unsafe { swap(self.slots, self.slots.add(end)) };
-            self.sift(0, end);
-        }
-    }
-
-    /// Lets an edit sink among those before `end` until none below it comes after it.
-    #[inline(never)]
-    fn sift(&mut self, mut root: usize, end: usize) {
-        loop {
-            let mut child = 2 * root + 1;
-            if child + 1 < end && self.comes_before(child, child + 1) {
-                child += 1;
-            }
-            if child >= end || !self.comes_before(root, child) {
-                return;
-            }
-            // SAFETY: both slots are before `edits`.
-            unsafe { swap(self.slots.add(root), self.slots.add(child)) };
-            root = child;
-        }
-    }
-
-    /// Whether the edit in one slot is to stand before that in another one.
+    /// Sorts the edits by their names, and those with one name as they were given.
+    ///
+    /// A shellsort: it needs no memory and next to no code. With gaps that shrink by 4/9 it takes about n to the power of
+    /// 1.25 steps, 40,000 edits less than a million.
     ///
     /// The order in which arguments were given is that of their addresses: execve(2) lays the strings of a vector out one
     /// behind the other. What relay itself has made lies below them all, so what the caller gives counts for more.
-    #[inline(never)]
-    fn comes_before(&self, left: usize, right: usize) -> bool {
-        let (left, right) = (self.edit(left), self.edit(right));
-        compare_names(left, right).then(left.as_ptr().cmp(&right.as_ptr())).is_lt()
+    fn sort(&mut self) {
+        let mut gap = self.edits;
+        while gap > 1 {
+            gap = (gap * 4 / 9).max(1);
+            for end in gap..self.edits {
+                let mut slot = end;
+                while slot >= gap {
+                    let (left, right) = (self.edit(slot - gap), self.edit(slot));
+                    if compare_names(left, right).then(left.as_ptr().cmp(&right.as_ptr())).is_le() {
+                        break;
+                    }
+                    // SAFETY: both slots are before `edits`.
+                    unsafe { swap(self.slots.add(slot - gap), self.slots.add(slot)) };
+                    slot -= gap;
+                }
+            }
+        }
     }
 
     /// Whether one of the sorted edits has the name of `variable`.
@@ -246,18 +239,6 @@ impl InitialStack {
             reverse(program.sub(self.edits), end.add(1));
         }
     }
-}
-
-/// The size of one of the variables of listening sockets, and its NUL: the longest name and a number.
-const NUMBER: usize = 24;
-
-/// The phrase with its number and text, in `buffer`. Out of line: the line has room for a path.
-#[inline(never)]
-fn variable<'a>(phrase: Phrase, number: u32, text: Text, buffer: &'a mut [u8]) -> Text<'a> {
-    let mut line = Line::about(number, text);
-    line.add(phrase.text());
-    buffer.iter_mut().zip(line.as_text().bytes()).for_each(|(to, byte)| *to = byte);
-    Text::within(buffer)
 }
 
 /// Whether an edit is of a variable that nobody but relay can know.

@@ -9,6 +9,18 @@ enum_of_texts! {
         Prefix = "relay: ",
         /// Between a message and the errno in words.
         Reason = ": ",
+        /// How an option is used whose value is wrong.
+        Use = "bad value @, use ",
+        Option = "--",
+        Gap = "  ",
+        /// What `--help` prints before the options, each of which has its usage in its own table.
+        Help = "\
+relay [OPTION...] [--] /program [ARG...]
+relay STATUS_FD PULSE_FD /program [ARG...]
+
+Becomes the program on a clean slate. Options, --x VALUE or --x=VALUE:
+
+",
         /// The same for an errno that relay has no words for.
         UnknownReason = ": errno ",
         /// What sd_listen_fds(3) reads.
@@ -34,20 +46,3 @@ enum_of_texts! {
 
 /// What `--version` prints.
 pub const VERSION: &str = concat!("relay ", env!("CARGO_PKG_VERSION"), "\n");
-
-/// What `--help` prints before the options. Each option has its line in its own table.
-pub const HELP_BEGIN: &str = "\
-relay [OPTION...] [--] /program [ARG...]
-relay STATUS_FD PULSE_FD /program [ARG...]
-relay --help | --version | --report
-
-Becomes the program on a clean slate: no descriptors but 0, 1, 2 and those asked
-for, default signals, none blocked, no timers. Options, --x VALUE or --x=VALUE:
-
-";
-
-/// What it prints after them.
-pub const HELP_END: &str = "
---report prints the slate that relay was started on. Exit status: 125 relay
-failed, 126 cannot run, 127 no program or STATUS_FD, 1 see STATUS_FD.
-";
