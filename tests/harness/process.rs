@@ -85,8 +85,11 @@ fn what_is_no_signal() {
 
 #[test]
 fn signal_names_in_lower_case() {
-    let slate = host(&["--ignore=hup,sigterm,Rtmin+1", "--block=usr1,rtmax"]).run().slate();
-    assert_eq!((slate.not_default, slate.blocked), (vec![1, 15, 35], vec![10, 64]));
+    let slate = host(&["--ignore=hup,sigterm,Winch", "--block=usr1"]).run().slate();
+    assert_eq!((slate.not_default, slate.blocked), (vec![1, 15, 28], vec![10]));
+    if reaches_program(35) {
+        assert_eq!(host(&["--ignore=rtmin+1,Rtmax"]).run().slate().not_default, [35, 64]);
+    }
 }
 
 #[test]

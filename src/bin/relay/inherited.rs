@@ -6,7 +6,7 @@ use exec_relay::errno::Errno;
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::{Failure, Step};
 use exec_relay::sweep::{self, Listed};
-use exec_relay::sys::{self, Descriptor, EntryBuffer};
+use exec_relay::sys::{self, Descriptor, EntryBuffer, OwnedFile};
 use exec_relay::text::Text;
 use linux_raw_sys::errno::EBADF;
 use linux_raw_sys::general::rlimit64;
@@ -17,10 +17,9 @@ use crate::texts::Phrase;
 /// Prints it, or fails where a part of it cannot be found out: nothing is left out as if it were not there.
 #[inline(never)]
 pub fn print() -> Result<(), Failure> {
-    match sweep::end_of_numbers() {
-        Ok(end) => (0..end).try_for_each(print_descriptor)?,
-        // Only /proc can tell then.
-        Err(_) => print_listed()?,
+    match sweep::open_own_directory() {
+        Ok(directory) => print_listed(&directory)?,
+        Err(_) => (0..sweep::end_of_numbers().map_err(failed)?).try_for_each(print_descriptor)?,
     }
 
     let mut ignored = SignalSet::default();
@@ -71,9 +70,9 @@ fn print_signals(fact: Phrase, signals: SignalSet) -> Result<(), Failure> {
 
 /// Those that /proc/self/fd lists.
 #[inline(never)]
-fn print_listed() -> Result<(), Failure> {
-    let (directory, mut buffer) = (sweep::open_own_directory().map_err(failed)?, EntryBuffer::new());
-    let mut listed = Listed::new(&directory, &mut buffer);
+fn print_listed(directory: &OwnedFile) -> Result<(), Failure> {
+    let mut buffer = EntryBuffer::new();
+    let mut listed = Listed::new(directory, &mut buffer);
     while let Some(descriptor) = listed.next_descriptor().map_err(failed)? {
         print_descriptor(descriptor)?;
     }
