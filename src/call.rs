@@ -27,7 +27,7 @@ macro_rules! raw_syscall {
     };
 }
 
-/// Makes a system call.
+/// Makes a system call. Out of line for correctness; see the top of this file.
 ///
 /// # Safety
 ///

@@ -4,14 +4,14 @@ use core::num::NonZeroU32;
 
 use linux_raw_sys::errno;
 
-use crate::text::{Text, text_at};
+use crate::text::{Text, count_texts, text_at};
 
 /// Why a system call failed; see errno(3). Never 0, so that `Result<(), Errno>` is one register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Errno(NonZeroU32);
 
 impl Errno {
-    /// From a number as `linux_raw_sys::errno` has it, 1 to 4095. No error has another one; it becomes EPERM, 1.
+    /// From a number as `linux_raw_sys::errno` has it, 1 to 4095. 0, which no error has, becomes EPERM, 1.
     pub const fn new(number: u32) -> Self {
         match NonZeroU32::new(number) {
             Some(number) => Self(number),
@@ -35,6 +35,9 @@ pub fn words(number: u32) -> Option<Text<'static>> {
     let place = NUMBERS.iter().position(|&known| u32::from(known) == number)?;
     Some(text_at(WORDS, place))
 }
+
+// A NUL in the words would move all after it.
+const _: () = assert!(count_texts(WORDS) == NUMBERS.len());
 
 macro_rules! errnos {
     ($($name:ident $meaning:literal;)*) => {

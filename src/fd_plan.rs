@@ -106,11 +106,6 @@ impl FdPlan {
         }
     }
 
-    /// Asks for all from `first` to `last` to stay as they are. Errors are those of [`Self::rename`].
-    pub fn keep_all(&mut self, first: Descriptor, last: Descriptor) -> Result<(), Errno> {
-        (first as u32..last as u32 + 1).try_for_each(|descriptor| self.keep(descriptor as Descriptor))
-    }
-
     /// What was asked for the program's `descriptor`.
     #[inline(never)]
     fn entry(&self, descriptor: Descriptor) -> Option<&Entry> {

@@ -27,7 +27,8 @@
 //!
 //! `#[inline(never)]` has one rule here and in the program. It stands where the file would be larger without it (a
 //! function that is called from several places, or whose caller the compiler then treats worse; each was measured), or
-//! where a frame is large and would otherwise be part of its caller's, whose pages every launch touches.
+//! where a frame is large and would otherwise be part of its caller's, whose pages every launch touches. In [`call`] alone
+//! it stands for correctness.
 
 #![no_std]
 #![doc(hidden)]

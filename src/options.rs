@@ -123,8 +123,7 @@ pub struct Given<'s> {
     pub value: Text<'s>,
 }
 
-/// Reads one argument, `--option` or `--option=value`. Nothing in the place of the value where that must come in the next
-/// argument.
+/// Reads one argument, `--option` or `--option=value`. The value is None if it must be the next argument.
 ///
 /// # Errors
 ///

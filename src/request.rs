@@ -18,7 +18,6 @@ use crate::text::{Strings, Text};
 use crate::value::{Arity, Mistake, Value, decimal, require};
 
 /// A request to become a program, or to print something. It is read in place, since it is large.
-#[derive(Clone)]
 pub struct Request<'s> {
     /// What to do.
     pub action: Action,
@@ -171,6 +170,7 @@ impl<'s> Request<'s> {
                 Other::Close => self.slate.descriptors.close(value.number(10, 2)? as Descriptor)?,
                 Other::Pulse => {
                     let pulse = value.decimal()?;
+                    value.finish()?;
                     sys::is_open(pulse)?;
                     self.slate.descriptors.keep(pulse)?;
                 }

@@ -1,8 +1,8 @@
 //! The settings: what a program is to find, as far as it is plain data. Each is described once, by its row here.
 //!
-//! From a row come the field, the option's name and help, its reading from text for relay and for
-//! the launcher's `option`, and its writing as text for the launcher's vehicle Relay. What a step does with it, is a file
-//! in [`crate::steps`]; `make_slate` there does not compile as long as a setting is passed to no step.
+//! From a row come the field, the option's name and help, its reading from text for relay and for the launcher's `option`,
+//! and its writing as text for the launcher's vehicle Relay. The step that uses it is a file in [`crate::steps`];
+//! `make_slate` there does not compile as long as a setting is passed to no step.
 
 use core::fmt;
 

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use linux_raw_sys::general::{SIGIO, SIGKILL, SIGSTOP};
 
-use crate::text::{Text, text_at};
+use crate::text::{Text, count_texts, text_at};
 use crate::value::{Arity, Kind, Mistake, Value, require};
 
 /// Every signal number, signal(7). The C library's own two, 32 and 33, are among them.
@@ -14,6 +14,8 @@ pub const ALL: Range<u32> = 1..65;
 /// The names of signals 1 to 31 without SIG, each ended by a NUL: the same numbers on every architecture that relay has.
 const NAMES: &str = "HUP\0INT\0QUIT\0ILL\0TRAP\0ABRT\0BUS\0FPE\0KILL\0USR1\0SEGV\0USR2\0PIPE\0ALRM\0TERM\0STKFLT\0\
     CHLD\0CONT\0STOP\0TSTP\0TTIN\0TTOU\0URG\0XCPU\0XFSZ\0VTALRM\0PROF\0WINCH\0IO\0PWR\0SYS\0";
+
+const _: () = assert!(count_texts(NAMES) == 31);
 
 /// The first signal of real time: C libraries keep 32 and 33 for themselves.
 const RTMIN: u32 = 34;

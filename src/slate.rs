@@ -10,7 +10,6 @@ use crate::settings::Settings;
 use crate::status::{Failure, Report, Step};
 
 /// The slate that a program is to start on, and where to tell how far that got.
-#[derive(Clone)]
 pub struct Slate<'a> {
     /// The settings that were asked for.
     pub settings: Settings,

@@ -13,8 +13,6 @@ macro_rules! steps {
     ($($(#[$doc:meta])* $number:literal $name:ident $code:literal $concern:ident $message:literal;)*) => {
         enum_of_texts! {
             /// What the relay was at, by its public number. Numbers are never reused.
-            ///
-            /// The message of a failure, [`Step::text`], is not public.
             #[non_exhaustive]
             pub enum Step { $($(#[$doc])* $name = $message,)* }
         }
@@ -26,6 +24,7 @@ macro_rules! steps {
 
         impl Step {
             /// The attendant's code for a failure at this step, 0 for what its protocol cannot tell.
+            #[doc(hidden)]
             pub const fn attendant_code(self) -> u8 {
                 match self {
                     $(Self::$name => $code,)*
@@ -33,6 +32,7 @@ macro_rules! steps {
             }
 
             /// What the detail of a failure at this step is.
+            #[doc(hidden)]
             pub const fn concern(self) -> Concern {
                 match self {
                     $(Self::$name => Concern::$concern,)*

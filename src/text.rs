@@ -161,6 +161,16 @@ pub fn text_at(texts: &'static str, place: usize) -> Text<'static> {
     Text::within(texts)
 }
 
+/// How many texts there are in `texts`, each ended by a NUL.
+pub const fn count_texts(texts: &str) -> usize {
+    let (mut count, mut index) = (0, 0);
+    while index < texts.len() {
+        count += (texts.as_bytes()[index] == 0) as usize;
+        index += 1;
+    }
+    count
+}
+
 /// An enum each variant of which has a text, all of them in one table without pointers.
 ///
 /// `ALL` has the variants in the order of their places, and `text()` gives the text of one.
@@ -175,25 +185,20 @@ macro_rules! enum_of_texts {
 
         impl $name {
             /// All of them, in the order of their numbers.
+            #[doc(hidden)]
             $visibility const ALL: &[Self] = &[$(Self::$variant),*];
             /// Their texts, each ended by a NUL.
             const TEXTS: &'static str = concat!($($text, "\0"),*);
 
             /// Its text.
+            #[doc(hidden)]
             $visibility fn text(self) -> $crate::text::Text<'static> {
                 $crate::text::text_at(Self::TEXTS, self as usize)
             }
         }
 
         // One text for each variant: one that held a NUL would move those after it.
-        const _: () = {
-            let (mut texts, mut index) = (0, 0);
-            while index < $name::TEXTS.len() {
-                texts += ($name::TEXTS.as_bytes()[index] == 0) as usize;
-                index += 1;
-            }
-            assert!(texts == $name::ALL.len());
-        };
+        const _: () = assert!($crate::text::count_texts($name::TEXTS) == $name::ALL.len());
     };
 }
 

@@ -138,7 +138,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// What is not so is a mistake.
+/// EINVAL unless `met`.
 pub fn require(met: bool) -> Result<(), Mistake> {
     if met { Ok(()) } else { Err(Mistake::MALFORMED) }
 }

@@ -3,12 +3,14 @@
 use std::ffi::CString;
 use std::fmt;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use exec_relay::errno;
 use exec_relay::status::{self, Step};
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::interpreter::interpreter;
 
@@ -256,7 +258,12 @@ impl fmt::Display for Error {
                         write!(out, "the interpreter {} it names is missing", path.display())
                     }
                     (Step::Interpreter, _) => write!(out, "the interpreter it names is missing"),
-                    (Step::Exec, _) => write!(out, "{}", reason(cause)),
+                    (Step::Exec, _) => {
+                        let denied = cause.raw_os_error() == Some(libc::EACCES);
+                        let why = if denied { why_denied(program) } else { None };
+                        write!(out, "{}", reason(cause))?;
+                        why.map_or(Ok(()), |why| write!(out, ": {why}"))
+                    }
                     (_, Concern::Argument(argument)) => {
                         let message = step.text().as_c_str().to_string_lossy().replace('@', argument);
                         write!(out, "the relay is of another version: {message}")
@@ -324,6 +331,20 @@ impl From<Error> for io::Error {
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)
+    }
+}
+
+/// Which of the things that EACCES stands for it is, where one more look tells; see execve(2).
+fn why_denied(program: &Path) -> Option<&'static str> {
+    let metadata = program.metadata().ok()?;
+    if metadata.is_dir() {
+        Some("it is a directory")
+    } else if metadata.permissions().mode() & 0o111 == 0 {
+        Some("it is not marked as executable")
+    } else if statvfs(program).ok()?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        Some("its file system is mounted with noexec")
+    } else {
+        None
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use exec_relay::signal::SignalSet;
 use exec_relay::slate::{self, Slate};
 use exec_relay::status::{Failure, Step};
 use exec_relay::steps::{self, exec};
@@ -75,6 +76,18 @@ impl Work for InPlace<'_, '_> {
     }
 
     fn exec(&self) -> Failure {
-        exec::exec(self.program, self.slate.settings.ignored, self.arguments, self.environment)
+        let ignored = self.slate.settings.ignored;
+        exec::exec(self.program, self.arguments, self.environment, |milliseconds| pause(milliseconds, ignored))
     }
+}
+
+/// Pauses, and is not stopped by a terminal meanwhile: the host's thread would wait for as long as the child is stopped.
+/// `ignored` are the signals that stay ignored after that.
+fn pause(milliseconds: u32, ignored: SignalSet) {
+    let stopping = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].map(|signal| signal as u32);
+    // The step before has set all dispositions, so this is not refused; a signal that stays ignored by mistake could not be
+    // told any more.
+    stopping.into_iter().for_each(|signal| _ = sys::set_disposition(signal, true));
+    sys::pause(milliseconds);
+    stopping.into_iter().for_each(|signal| _ = sys::set_disposition(signal, ignored.has(signal)));
 }

@@ -1,5 +1,7 @@
 //! The system calls of a launch, counted by strace. They are a promise: what is not asked for costs none.
 
+#![allow(unsafe_code)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
@@ -32,9 +34,22 @@ fn calls(redirections: &str, arguments: &[&str]) -> BTreeMap<String, usize> {
 }
 
 #[track_caller]
-fn assert_calls(counted: BTreeMap<String, usize>, expected: &[(&str, usize)]) {
-    let expected: BTreeMap<_, _> = expected.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
+fn assert_calls(mut counted: BTreeMap<String, usize>, expected: &[(&str, usize)]) {
+    let mut expected: BTreeMap<_, _> = expected.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
+    if !marks_ranges() {
+        // Before Linux 5.11 relay goes on to list /proc/self/fd, by as many calls as there are descriptors.
+        for calls in [&mut counted, &mut expected] {
+            calls.retain(|name, _| ALWAYS.iter().any(|(always, _)| name == always));
+        }
+    }
     assert_eq!(counted, expected);
+}
+
+/// Whether this kernel has CLOSE_RANGE_CLOEXEC, by which relay marks all descriptors at once.
+fn marks_ranges() -> bool {
+    let none = i32::MAX;
+    // SAFETY: touches no memory, and this descriptor cannot be open.
+    unsafe { libc::syscall(libc::SYS_close_range, none, none, libc::CLOSE_RANGE_CLOEXEC) == 0 }
 }
 
 /// What every launch makes: the timers, all dispositions but those of KILL and STOP, the mask, the program.

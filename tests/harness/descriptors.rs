@@ -368,13 +368,18 @@ fn inherited_names_of_listening_sockets() {
     let named = |environment: &[String]| environment.iter().any(|variable| variable.starts_with("LISTEN_FDNAMES"));
     assert!(!named(&host(&["--listen-fds=1"])));
     assert!(host(&["--listen-fds=1=web"]).contains(&"LISTEN_FDNAMES=web".to_owned()));
-    // What the caller gives itself counts for more than what relay would say.
-    for own in ["LISTEN_FDNAMES=mine", "LISTEN_PIDFDID=8", "LISTEN_FDS=1", "LISTEN_PID=5"] {
-        let environment = host(&["--listen-fds=1=web", &format!("--env={own}")]);
-        let name = own.split('=').next().expect("a name");
-        let given: Vec<_> = environment.iter().filter(|variable| variable.split('=').next() == Some(name)).collect();
-        assert_eq!(given, [own]);
+    let given = |own: &str, name: &str| {
+        let environment = host(&["--listen-fds=1=web", &format!("--env={own}")]).into_iter();
+        environment.filter(|variable| variable.split('=').next() == Some(name)).collect::<Vec<_>>()
+    };
+    // What the caller says of the sockets counts for more than what relay would say.
+    for (own, name) in [("LISTEN_FDNAMES=mine", "LISTEN_FDNAMES"), ("LISTEN_PIDFDID=8", "LISTEN_PIDFDID")] {
+        assert_eq!(given(own, name), [own]);
     }
+    // But for what only relay can know.
+    assert_eq!(given("LISTEN_FDS=9", "LISTEN_FDS"), ["LISTEN_FDS=1"]);
+    let process = given("LISTEN_PID=5", "LISTEN_PID");
+    assert!(process.len() == 1 && process != ["LISTEN_PID=5"], "{process:?}");
     assert!(host(&[]).contains(&"LISTEN_PIDFDID=7".to_owned()), "without sockets it is a variable like others");
     assert!(!host(&["--listen-fds=1"]).contains(&"LISTEN_PIDFDID=7".to_owned()));
     assert!(host(&["--listen-fds=1", "--env=LISTEN_FDNAMES=mine"]).contains(&"LISTEN_FDNAMES=mine".to_owned()));

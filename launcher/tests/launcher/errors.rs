@@ -64,7 +64,17 @@ fn programs_that_cannot_be_run() {
     for vehicle in vehicles() {
         for (program, errno, reason) in [
             (directory.path().join("missing"), libc::ENOENT, "no such file (ENOENT)"),
-            (at("not executable", "#!/bin/sh\n", 0o644), libc::EACCES, "permission denied (EACCES)"),
+            (
+                at("not executable", "#!/bin/sh\n", 0o644),
+                libc::EACCES,
+                "permission denied (EACCES): it is not marked as executable",
+            ),
+            (directory.path().to_owned(), libc::EACCES, "permission denied (EACCES): it is a directory"),
+            (
+                PathBuf::from("/proc/version"),
+                libc::EACCES,
+                "permission denied (EACCES): it is not marked as executable",
+            ),
             (
                 at("junk", "junk\n", 0o755),
                 libc::ENOEXEC,

@@ -23,9 +23,13 @@ use exec_relay::text::{Strings, Text};
 use stack::InitialStack;
 
 /// What the entry point calls, with the stack as the kernel left it.
+///
+/// # Safety
+///
+/// 1. It is called once, first of all, with the stack pointer that the kernel has set.
 #[allow(unsafe_code)]
 unsafe extern "C" fn main(stack_pointer: *mut usize) -> ! {
-    // SAFETY: the entry point passes the stack pointer on untouched (1), and nobody else runs here (2).
+    // SAFETY: it is that stack pointer (1), and nobody else runs here yet (2).
     let stack = unsafe { InitialStack::new(stack_pointer) };
     // SAFETY: the process has one thread, which is here, and nothing but what is called from here (1). execve(2) has given
     // it a table of its own (2).
@@ -63,7 +67,8 @@ fn carry_out(request: &mut Request, stack: InitialStack, table: &mut DescriptorT
     }
 }
 
-/// Makes the slate, by the list of steps in the library, and becomes the program.
+/// Makes the slate, by the list of steps in the library, and becomes the program. The request was read from this stack.
+#[allow(unsafe_code)]
 fn start(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable) -> Result<(), Failure> {
     // Before the launcher is told that all is ready.
     let process = if request.listening > 0 {
@@ -73,9 +78,10 @@ fn start(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable
     };
     steps::make_slate(&mut request.slate, table)?;
     report::ready(request.slate.report)?;
-    let ignored = request.slate.settings.ignored;
-    let exec = |arguments: Strings, environment: Strings| exec::exec(request.program, ignored, arguments, environment);
-    Err(stack.with_vectors(request, process, exec))
+    let exec =
+        |arguments: Strings, environment: Strings| exec::exec(request.program, arguments, environment, sys::pause);
+    // SAFETY: `run` has read the request from this very stack, and returned where there was a mistake (1).
+    Err(unsafe { stack.with_vectors(request, process, exec) })
 }
 
 /// Tells what failed, in a record or a line. Returns the exit status.

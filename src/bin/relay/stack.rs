@@ -62,7 +62,16 @@ impl InitialStack {
     /// process, for listening sockets.
     ///
     /// This is the end of the stack: where `exec` returns, the vectors hold pointers to what is gone.
-    pub fn with_vectors<T>(mut self, request: &Request, process: u32, exec: impl FnOnce(Strings, Strings) -> T) -> T {
+    ///
+    /// # Safety
+    ///
+    /// 1. `request` must have been read, without a mistake, from the arguments of this stack.
+    pub unsafe fn with_vectors<T>(
+        mut self,
+        request: &Request,
+        process: u32,
+        exec: impl FnOnce(Strings, Strings) -> T,
+    ) -> T {
         // SAFETY: as in `arguments`, but for the slots that change below: those that this reading has left behind (2).
         let mut arguments = Arguments::new(unsafe { Strings::new(self.slots.add(1)) });
         let has_sockets = request.listening > 0;
@@ -70,10 +79,25 @@ impl InitialStack {
             match given.name {
                 // SAFETY: the vector has at least its NULL.
                 Name::Other(Other::ClearEnv) => unsafe { *self.environment = null() },
-                Name::Other(Other::Unset | Other::Env) if !(has_sockets && tells_of_sockets(given.value)) => {
-                    self.add(given.value);
+                Name::Other(Other::Unset | Other::Env) => {
+                    if !has_sockets || !tells_of_sockets(given.value) {
+                        self.add(given.value);
+                    }
                 }
-                _ => {}
+                Name::Setting(_)
+                | Name::Other(
+                    Other::Help
+                    | Other::Version
+                    | Other::Report
+                    | Other::Fd
+                    | Other::Keep
+                    | Other::Close
+                    | Other::Pulse
+                    | Other::ListenFds
+                    | Other::Chdir
+                    | Other::Argv0
+                    | Other::Status,
+                ) => {}
             }
         }
         if has_sockets { self.with_sockets(request, process, exec) } else { self.with_edits(request, exec) }
