@@ -2,6 +2,8 @@
 
 use core::num::NonZeroU32;
 
+use linux_raw_sys::errno::EINVAL;
+
 use crate::enum_of_texts;
 use crate::errno::Errno;
 use crate::sys::Descriptor;
@@ -248,7 +250,7 @@ pub fn attendant_record(failure: Failure) -> [[u8; 4]; 2] {
 pub struct Record {
     /// The number of the step.
     pub step: u32,
-    /// The errno, 0 where there is none.
+    /// The errno; EINVAL for a mistake that none tells, so that nobody takes it for success; 0 for READY.
     pub errno: u32,
     /// What it concerns; see [`Failure::detail`].
     pub detail: u32,
@@ -264,7 +266,8 @@ impl Record {
 
     /// The record of a failure.
     pub fn of(failure: Failure) -> Self {
-        Self { step: failure.step().number().into(), errno: failure.errno(), detail: failure.detail }
+        let errno = if failure.errno() == 0 { EINVAL } else { failure.errno() };
+        Self { step: failure.step().number().into(), errno, detail: failure.detail }
     }
 
     /// The record as it is written, in words of four bytes.

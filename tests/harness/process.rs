@@ -235,6 +235,11 @@ fn a_session_in_a_sandbox_that_tells_nothing() {
     let refused = crate::sandbox::refuse(&[libc::SYS_setsid], 0);
     let outcome = host(&["--setsid"]).filter(refused).run();
     assert_refused(&outcome, "cannot begin a session: no such system call (ENOSYS)");
+}
+
+/// The manual says that umask(2) always succeeds; a sandbox has not read it.
+#[test]
+fn a_umask_that_a_sandbox_refuses() {
     let outcome = host(&["--umask=77"]).filter(crate::sandbox::refuse(&[libc::SYS_umask], libc::EPERM)).run();
     assert_refused(&outcome, "cannot set the umask: not permitted (EPERM)");
 }

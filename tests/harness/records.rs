@@ -81,7 +81,7 @@ fn a_status_in_the_way() {
 #[test]
 fn a_status_that_the_program_would_have() {
     for option in ["--keep=9", "--fd=5=9", "--pulse=9"] {
-        assert_failed(&host(&[option]).run(), Step::StatusShared, 0, 9);
+        assert_failed(&host(&[option]).run(), Step::StatusShared, libc::EINVAL, 9);
     }
     for option in ["--status=2", "--status=0", "--status=x", "--status="] {
         let outcome = Host::new([option, "/bin/echo"]).run();
@@ -95,25 +95,25 @@ fn a_status_that_the_program_would_have() {
 #[test]
 fn mistakes() {
     for (options, step, errno, detail) in [
-        (&["--nonsense"][..], Step::UnknownOption, 0, 2),
-        (&["--umask=0", "--setsid=1"], Step::ValueUnexpected, 0, 3),
+        (&["--nonsense"][..], Step::UnknownOption, libc::EINVAL, 2),
+        (&["--umask=0", "--setsid=1"], Step::ValueUnexpected, libc::EINVAL, 3),
         (&["--umask", "x"], Step::Value, libc::EINVAL, 3),
         (&["--umask=x"], Step::Value, libc::EINVAL, 2),
         (&["--fd=5=6"], Step::Value, libc::EBADF, 2),
         (&["--keep=2", "--close=2"], Step::Value, libc::EEXIST, 3),
         (&["--ctty=7"], Step::Terminal, libc::EBADF, 7),
         (&["--keep=1000-2000"], Step::Value, libc::EMFILE, 2),
-        (&["--ignore=KILL"], Step::SignalFixed, 0, 2),
+        (&["--ignore=KILL"], Step::SignalFixed, libc::EINVAL, 2),
         (&["--listen-fds=1"], Step::Listening, libc::EBADF, 3),
     ] {
         assert_failed(&host(options).run(), step, errno, detail);
     }
     let outcome = host(&["--", "relative"]).run();
-    assert_eq!(records(&outcome), [(Step::ProgramNotAbsolute.number(), 0, 3)]);
+    assert_eq!(records(&outcome), [(Step::ProgramNotAbsolute.number(), libc::EINVAL, 3)]);
     assert_eq!((outcome.status.code(), outcome.stderr.as_str()), (Some(127), ""));
-    assert_failed(&Host::new(["--status=9", "--umask"]).status(9).run(), Step::ValueMissing, 0, 0);
-    assert_failed(&Host::new(["--status=9"]).status(9).run(), Step::ProgramMissing, 0, 0);
-    assert_failed(&Host::new(["--status=9", "--"]).status(9).run(), Step::ProgramMissing, 0, 0);
+    assert_failed(&Host::new(["--status=9", "--umask"]).status(9).run(), Step::ValueMissing, libc::EINVAL, 0);
+    assert_failed(&Host::new(["--status=9"]).status(9).run(), Step::ProgramMissing, libc::EINVAL, 0);
+    assert_failed(&Host::new(["--status=9", "--"]).status(9).run(), Step::ProgramMissing, libc::EINVAL, 0);
 }
 
 /// Each step that makes a system call, made to fail.
