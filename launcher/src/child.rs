@@ -174,12 +174,29 @@ impl Process {
 
     /// How it ended, where it is ending by itself and that is known. Nothing where it does not end soon.
     pub fn ends_by_itself(&mut self) -> Option<Option<ExitStatus>> {
-        self.dies_soon().then(|| self.wait(WaitIdOptions::EXITED).unwrap_or(None))
+        self.is_reaped_soon().then_some(self.status)
     }
 
-    fn dies_soon(&self) -> bool {
-        let soon = Instant::now().checked_add(TIME_TO_DIE);
-        wait_for(&[self.pidfd.as_fd()], PollFlags::IN, soon).is_ok_and(|[is_dead]| is_dead)
+    /// Reaps it where it is dead. Whether it is reaped, by whomever.
+    fn is_reaped_now(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | any_child();
+        !matches!(retry_on_intr(|| waitid(WaitId::PidFd(self.pidfd.as_fd()), options)), Ok(None))
+    }
+
+    /// Whether it dies and is reaped, by whomever, before [`TIME_TO_DIE`] is over.
+    fn is_reaped_soon(&mut self) -> bool {
+        let deadline = Instant::now() + TIME_TO_DIE;
+        while wait_for(&[self.pidfd.as_fd()], PollFlags::IN, Some(deadline)).is_ok_and(|[is_dead]| is_dead) {
+            if !matches!(self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | any_child()), Ok(None)) {
+                return true;
+            }
+            // A debugger is told first, and holds it until then.
+            if deadline <= Instant::now() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        false
     }
 
     /// Kills it and reaps it. Whether it has ended: one inside a call that the kernel does not give up, on a disk that hangs,
@@ -190,18 +207,22 @@ impl Process {
             && let Some(child) = Pid::from_raw(self.id)
         {
             // A sandbox refuses that call. As long as nobody has reaped the process, the number is its own.
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT | any_child();
             if waitid(WaitId::PidFd(self.pidfd.as_fd()), options).is_ok() {
                 let _ = kill_process(child, Signal::KILL);
             }
         }
-        if !self.dies_soon() {
+        let is_reaped = self.is_reaped_soon();
+        if !is_reaped {
             LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(self);
-            return false;
         }
-        let _ = self.wait(WaitIdOptions::EXITED | WaitIdOptions::from_bits_retain(libc::__WALL as u32));
-        true
+        is_reaped
     }
+}
+
+/// Children that have executed a program, and those that have not, which waitpid(2) calls clone children.
+fn any_child() -> WaitIdOptions {
+    WaitIdOptions::from_bits_retain(libc::__WALL as u32)
 }
 
 /// How long a process that was killed is waited for.
@@ -210,16 +231,17 @@ const TIME_TO_DIE: Duration = Duration::from_secs(1);
 /// Those that were killed and did not die in time.
 static LEFT: Mutex<Vec<Process>> = Mutex::new(Vec::new());
 
-/// Reaps what was left by earlier launches and has died since.
+/// Reaps what was left by earlier launches and has died since. Without waiting for a lock, which a process that was forked
+/// while another thread held it would never get.
 pub(crate) fn reap_left() {
-    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
-    left.retain_mut(|process| matches!(process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG), Ok(None)));
+    let Ok(mut left) = LEFT.try_lock() else { return };
+    left.retain(|process| !process.is_reaped_now());
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.is_left {
-            let _ = self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        if !self.is_left && self.status.is_none() {
+            self.is_reaped_now();
         }
     }
 }

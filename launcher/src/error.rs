@@ -14,7 +14,8 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::interpreter::interpreter;
 
-/// Why a program was not launched. Nothing is left behind: no process, no zombie, no open descriptor.
+/// Why a program was not launched. Nothing is left behind, no process, no zombie, no open descriptor, but for what
+/// [`Error::Timeout`] says.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -81,8 +82,9 @@ pub enum Error {
         program: PathBuf,
         /// How it ended; nothing where this process ignores SIGCHLD, so that nobody can tell.
         status: Option<ExitStatus>,
-        /// Whether the program may have begun and been killed at once. A relay may have been killed right before it became
-        /// the program; where somebody else reaps the dead process, nothing is left that tells the two apart.
+        /// Whether the program may have begun and ended at once: by a signal, or before Linux 6.15 in any way. A relay may
+        /// have been killed right before it became the program; where somebody else reaps the dead process, nothing is left
+        /// that tells the two apart.
         may_have_begun: bool,
     },
     /// This process shares no memory with a child that it makes, as clone(2) is asked for: it runs under an emulator.

@@ -42,11 +42,9 @@ pub fn launch(prepared: &mut Prepared) -> Result<Process, Error> {
         Ok(Spawned::Failed(failure)) => Err(prepared.step_failed(failure)),
         Ok(Spawned::Gone(status)) => Err(Error::Killed { program: program(), status, may_have_begun: false }),
         Ok(Spawned::NotShared(process)) => {
-            process.end();
+            process.map(Process::end);
             Err(Error::NotShared { program: program() })
         }
-        // qemu-user knows no child without a termination signal.
-        Err((_, cause)) if cause.raw_os_error() == Some(libc::EINVAL) => Err(Error::NotShared { program: program() }),
         Err((what, cause)) => Err(Error::of_spawn(program(), what, cause)),
     }
 }
@@ -83,7 +81,7 @@ impl Work for InPlace<'_, '_> {
 
 /// Pauses, and is not stopped by a terminal meanwhile: the host's thread would wait for as long as the child is stopped.
 /// `ignored` are the signals that stay ignored after that.
-fn pause(milliseconds: u32, ignored: SignalSet) {
+pub fn pause(milliseconds: u32, ignored: SignalSet) {
     let stopping = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].map(|signal| signal as u32);
     // The step before has set all dispositions, so this is not refused; a signal that stays ignored by mistake could not be
     // told any more.

@@ -25,7 +25,7 @@
 //! | what it needs | nothing | a file, or memfd_create(2) and execveat(2) with the right to execute memory |
 //! | the calling thread is stopped | until the program's file is mapped | until relay's small file is mapped |
 //! | [`Launch::timeout`] | not needed and not looked at | ends a launch that hangs |
-//! | killed before the program began | always told apart | told apart where nobody else reaps the process and its memory or name can be looked at |
+//! | killed before the program began | told apart, but where a thread of the host waits with `__WALL` and reaps the program too | told apart where nobody else reaps the process and its memory or name can be looked at |
 //!
 //! InPlace is the default because it needs nothing that a sandbox may lack, is the faster one, and can prove more. Take
 //! Relay where the program lies on a disk that may hang, since the calling thread waits for it otherwise, or where the least

@@ -133,19 +133,21 @@ impl<'l> Prepared<'l> {
     /// that lies above the limit, which was lowered since, could not be made from a copy, and stays as it is.
     fn keep(&mut self) -> Result<(), Error> {
         let what = Error::host("a descriptor that is to be kept");
-        let mut open = Vec::new();
+        let (mut open, mut seen) = (Vec::new(), Vec::new());
         // All of them, before a copy gets the number of one that is closed.
         for &target in &self.launch.kept {
-            if self.sources().any(|lent| lent == (target, target)) {
-                // It is kept by that.
+            // What was lent under its own number is kept by that.
+            if seen.contains(&target) || self.sources().any(|lent| lent == (target, target)) {
                 continue;
             }
+            seen.push(target);
             match sys::is_open(target) {
-                Ok(()) if !open.contains(&target) => open.push(target),
-                Err(errno) if !errno.is(libc::EBADF as u32) => return Err(what(of_errno(errno))),
-                // Nothing else can be asked for under this number. What the library opens may get it here, but closes at exec.
-                Err(_) => self.slate.descriptors.keep(target).map_err(|errno| asked_wrongly(target, errno))?,
-                Ok(()) => {}
+                Ok(()) => open.push(target),
+                // Whatever gets this number meanwhile is not what was to be kept.
+                Err(errno) if errno.is(libc::EBADF as u32) => {
+                    self.slate.descriptors.close(target).map_err(|errno| asked_wrongly(target, errno))?;
+                }
+                Err(errno) => return Err(what(of_errno(errno))),
             }
         }
         if open.is_empty() {

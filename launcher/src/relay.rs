@@ -33,9 +33,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use exec_relay::options::Other;
-use exec_relay::slate::Slate;
+use exec_relay::slate::{self, Slate};
 use exec_relay::status::{Failure, Record, Step};
-use exec_relay::steps;
+use exec_relay::steps::{self, exec};
 use exec_relay::sys::{self, Descriptor, DescriptorTable};
 use exec_relay::text::{Strings, Text};
 use rustix::event::PollFlags;
@@ -47,6 +47,7 @@ use rustix::process::WaitIdOptions;
 use crate::child::Process;
 use crate::descriptors::{beside, pipe};
 use crate::error::Error;
+use crate::in_place::pause;
 use crate::launch::Launch;
 use crate::prepared::Prepared;
 use crate::spawn::{Spawned, Work, spawn};
@@ -81,7 +82,8 @@ pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, E
     drop(writer);
 
     let process = match spawned {
-        Spawned::Executes(process) | Spawned::NotShared(process) => process,
+        Spawned::Executes(process) | Spawned::NotShared(Some(process)) => process,
+        Spawned::NotShared(None) => return Err(Error::NotShared { program: launch.program().to_owned() }),
         Spawned::Failed(failure) => return Err(failed_before_relay(prepared, path, failure)),
         Spawned::Gone(status) => {
             return Err(Error::Killed { program: launch.program().to_owned(), status, may_have_begun: false });
@@ -120,16 +122,21 @@ impl Work for ExecRelay<'_, '_> {
     }
 
     fn exec(&self) -> Failure {
-        let errno = match self.program {
-            Program::Path(path) => sys::execve(path, self.arguments, self.environment),
+        match self.program {
+            // A relay that was just installed may be open for writing, as a program may.
+            Program::Path(path) => {
+                let path = slate::Path { path, argument: 0 };
+                exec::exec(path, self.arguments, self.environment, |milliseconds| {
+                    pause(milliseconds, self.slate.settings.ignored);
+                })
+            }
             Program::File { file, path } => {
                 let errno = sys::execve_file(file.as_raw_fd(), self.arguments, self.environment);
                 // Where a sandbox or an emulator does not know that call. Without /proc the first answer counts.
                 sys::execve(path, self.arguments, self.environment);
-                errno
+                Failure::new(Step::Exec, errno, 0)
             }
-        };
-        Failure::new(Step::Exec, errno, 0)
+        }
     }
 }
 

@@ -40,7 +40,7 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::process::ExitStatus;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,16 +51,17 @@ use exec_relay::signal::SignalSet;
 use exec_relay::status::Failure;
 use exec_relay::sys::{self, DescriptorTable};
 use rustix::event::PollFlags;
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use crate::child::{Process, exit_status};
-use crate::descriptors::above_standard;
 use crate::error::PROCESS;
 use crate::wait::wait_for;
 
-/// What the child does. Both functions run in it: see the top of this file for what they may do.
+/// What the child does. Both functions run in it, and must do no more than the top of this file says: system calls, on
+/// memory that was laid out before. No lock may be taken, nothing be allocated, no thread-local storage be touched, and
+/// nothing may panic. The test of the C library's machine code holds them to that.
 pub trait Work {
     /// Whether the exec is to be proven by the child's having no termination signal before it. Otherwise that is SIGCHLD.
     const IS_PROVEN: bool;
@@ -80,8 +81,9 @@ pub enum Spawned {
     Failed(Failure),
     /// It was killed before it executed the program, and has ended, in this way where that is known.
     Gone(Option<ExitStatus>),
-    /// Its memory is not this process's, so it has told nothing. It lives or has ended.
-    NotShared(Process),
+    /// Its memory is not this process's, so it has told nothing. It lives or has ended; or none could be made at all, as an
+    /// emulator knows no such child.
+    NotShared(Option<Process>),
 }
 
 /// Makes the child and waits until it has let go of this memory.
@@ -94,8 +96,10 @@ pub fn spawn<W: Work>(work: W) -> Result<Spawned, (&'static str, io::Error)> {
     let mut shared = Box::new(Shared { work, state: AtomicU32::new(NEVER), failure: None });
     let stack = Stack::take().map_err(|cause| ("a stack", cause))?;
     let blocked = Blocked::new().map_err(|cause| ("a blocked signal mask", cause))?;
-    let started = start(&stack, &mut shared);
-    let spawned = started.and_then(|(id, pidfd)| became::<W>(id, pidfd, &shared));
+    let spawned = match start(&stack, &mut shared) {
+        Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => Ok(Spawned::NotShared(None)),
+        started => started.and_then(|(id, pidfd)| became::<W>(id, pidfd, &shared)),
+    };
     drop(blocked);
     stack.put_back();
     spawned.map_err(|cause| match cause.raw_os_error() {
@@ -158,7 +162,8 @@ fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, Own
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
             let id = clone(flags | libc::SIGCHLD)?;
             let child = Pid::from_raw(id).ok_or(io::ErrorKind::NotFound)?;
-            Ok((id, pidfd_open(child, PidfdFlags::empty())?))
+            let pidfd = pidfd_open(child, PidfdFlags::empty()).inspect_err(|_| abandon(id))?;
+            Ok((id, pidfd))
         }
         made => {
             let id = made?;
@@ -170,13 +175,35 @@ fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, Own
 /// The pidfd that the kernel has made for a child.
 fn owned(id: i32, pidfd: RawFd) -> io::Result<OwnedFd> {
     if pidfd < 0 {
-        // Linux before 5.2 passes over CLONE_PIDFD. Nothing is known of the child then but its number.
-        // SAFETY: touches no memory; a child that has not been waited for keeps its number.
-        unsafe { libc::kill(id, libc::SIGKILL) };
+        // Linux before 5.2 passes over CLONE_PIDFD.
+        abandon(id);
         return Err(io::Error::from_raw_os_error(libc::ENOSYS));
     }
     // SAFETY: the kernel has just opened it for us.
     Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })
+}
+
+/// Kills and reaps a child of which nothing is known but its number.
+fn abandon(id: i32) {
+    // SAFETY: touches no memory, no status being NULL; a child that has not been waited for keeps its number.
+    unsafe {
+        libc::kill(id, libc::SIGKILL);
+        libc::waitpid(id, ptr::null_mut(), libc::__WALL);
+    }
+}
+
+/// The process, with its pidfd above the standard descriptors. Where there is no room for that, it is ended.
+fn process(id: i32, pidfd: OwnedFd) -> io::Result<Process> {
+    if pidfd.as_raw_fd() > 2 {
+        return Ok(Process::new(id, pidfd));
+    }
+    match fcntl_dupfd_cloexec(&pidfd, 3) {
+        Ok(above) => Ok(Process::new(id, above)),
+        Err(errno) => {
+            Process::new(id, pidfd).end();
+            Err(errno.into())
+        }
+    }
 }
 
 /// What became of the child, which has let go of this memory.
@@ -201,33 +228,32 @@ fn became<W: Work>(id: i32, pidfd: OwnedFd, shared: &Shared<W>) -> io::Result<Sp
             (None, Some(status)) => Spawned::Gone(status),
             // It was reaped by somebody else, though nobody but us should have been able to.
             (None, None) if state == RUNS => Spawned::Gone(None),
-            (None, None) => Spawned::Executes(Process::new(id, above_standard(pidfd)?)),
+            (None, None) => Spawned::Executes(process(id, pidfd)?),
         });
     }
-    if state == NEVER && was_killed(pidfd.as_fd()) {
-        let status = Process::new(id, pidfd).wait(WaitIdOptions::EXITED | any_child()).unwrap_or(None);
+    if W::IS_PROVEN
+        && state == NEVER
+        && let Some(status) = killed(pidfd.as_fd())
+    {
         return Ok(Spawned::Gone(status));
     }
-    let process = Process::new(id, above_standard(pidfd)?);
-    Ok(if state == NEVER { Spawned::NotShared(process) } else { Spawned::Executes(process) })
+    let process = process(id, pidfd)?;
+    Ok(if state == NEVER { Spawned::NotShared(Some(process)) } else { Spawned::Executes(process) })
 }
 
-/// Clone children and ordinary ones.
-fn any_child() -> WaitIdOptions {
-    WaitIdOptions::from_bits_retain(libc::__WALL as u32)
-}
-
-/// Whether a child that has never run was killed by a signal. Otherwise it does run, and its memory is another one.
-fn was_killed(pidfd: BorrowedFd) -> bool {
+/// Reaps a child that has never run, where a signal has killed it. Otherwise it does run, and its memory is another one.
+fn killed(pidfd: BorrowedFd) -> Option<Option<ExitStatus>> {
     // It lets go of the memory a little before it is dead.
     let soon = Instant::now() + Duration::from_millis(100);
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT | any_child();
     let is_dead = wait_for(&[pidfd], PollFlags::IN, Some(soon)).is_ok_and(|[is_dead]| is_dead);
-    is_dead
-        && match retry_on_intr(|| waitid(WaitId::PidFd(pidfd), options)) {
-            Ok(status) => status.is_some_and(|status| status.terminating_signal().is_some()),
-            Err(_) => true,
-        }
+    // One that has executed the program is no clone child any more: ECHILD.
+    let clone_child =
+        WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::from_bits_retain(libc::__WCLONE as u32);
+    let dead = WaitIdOptions::NOWAIT | clone_child;
+    let status = retry_on_intr(|| waitid(WaitId::PidFd(pidfd), dead)).ok().flatten().filter(|_| is_dead)?;
+    status.terminating_signal()?;
+    let _ = retry_on_intr(|| waitid(WaitId::PidFd(pidfd), clone_child));
+    Some(exit_status(&status))
 }
 
 /// Every signal blocked, those of the C library included; back to what it was when dropped.

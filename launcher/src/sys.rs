@@ -51,6 +51,10 @@ pub fn status_of_reaped(pidfd: BorrowedFd) -> io::Result<ExitStatus> {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
         Err(_) => return Err(unknown()),
     }
+    // One that lives is not this process's child: a fork of this process asks.
+    if !wait_for(&[pidfd], PollFlags::IN, Some(Instant::now()))?[0] {
+        return Err(unknown());
+    }
     // When it is released the pidfd hangs up. POLLIN, which is not asked for, has been there since its death.
     wait_for(&[pidfd], PollFlags::empty(), Instant::now().checked_add(RELEASE))?;
     exit_code(pidfd).ok().flatten().map(ExitStatus::from_raw).ok_or_else(unknown)

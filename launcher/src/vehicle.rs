@@ -17,7 +17,7 @@ impl Launch<'_> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]. Nothing is left behind then.
+    /// See [`Error`].
     pub fn launch(&self) -> Result<Child, Error> {
         if let Some(mistake) = &self.mistake {
             return Err(Error::Request { mistake: mistake.clone() });

@@ -7,6 +7,7 @@
 
 use std::env;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use exec_relay_launcher::{Error, Launch, Stdio, Vehicle};
@@ -26,6 +27,11 @@ fn inside() {
     let mut said = String::new();
     child.stdout.take().expect("piped").read_to_string(&mut said).expect("the output");
     assert_eq!((said.as_str(), child.wait().expect("a status").code()), ("hello\n", Some(3)));
+
+    // One that ends at once has begun all the same, however it ends.
+    let mut launch = Launch::new("/bin/sh");
+    let mut child = launch.args(["-c", "kill -9 $$"]).vehicle(Vehicle::Relay).launch().expect("sh");
+    assert_eq!(child.wait().expect("a status").signal(), Some(libc::SIGKILL));
 
     let error = Launch::new("/no/such").vehicle(Vehicle::Relay).launch().map(|child| child.id());
     assert_eq!(error.expect_err("it is missing").errno(), Some(libc::ENOENT));

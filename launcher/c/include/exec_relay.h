@@ -61,6 +61,10 @@ typedef enum {
    Another one, which this header has no number for.
    */
   EXEC_RELAY_KIND_OTHER = 9,
+  /*
+   The new process was gone, and nobody can tell whether the program had begun.
+   */
+  EXEC_RELAY_KIND_MAY_HAVE_BEGUN = 10,
 } ExecRelayKind;
 
 /*
@@ -114,7 +118,7 @@ typedef struct ExecRelayChild ExecRelayChild;
 typedef struct ExecRelayLaunch ExecRelayLaunch;
 
 /*
- A failure. Nothing is left behind: no process and no descriptor.
+ A failure. Nothing is left behind, no process and no descriptor, but for what EXEC_RELAY_KIND_TIMEOUT says.
  */
 typedef struct {
   /*
@@ -131,7 +135,9 @@ typedef struct {
   int32_t error_number;
   /*
    The descriptor, signal or process that it concerns, or for a step that this library does not know whatever the
-   relay's record says; for EXEC_RELAY_KIND_KILLED how the process ended, as waitpid(2) has it; else 0.
+   relay's record says; for EXEC_RELAY_KIND_KILLED and EXEC_RELAY_KIND_MAY_HAVE_BEGUN how the process ended, as
+   waitpid(2) has it; for EXEC_RELAY_KIND_TIMEOUT 1 where the process was killed but is not dead yet, inside a call that
+   the kernel does not give up; else 0.
    */
   int32_t detail;
   /*
@@ -228,14 +234,17 @@ void exec_relay_launch_current_dir(ExecRelayLaunch *launch, const char *director
 void exec_relay_launch_stdio(ExecRelayLaunch *launch, int32_t target, int32_t stdio);
 
 /*
- The program's descriptor `target` is what `source` is here. Any permutation works.
+ The program's descriptor `target` is what `source` is here. Any permutation works. It is a mistake where `source` is not
+ open by now.
 
  # Safety
 
  1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
  2. The descriptor must be open whenever the launch is started.
  */
-void exec_relay_launch_fd(ExecRelayLaunch *launch, int32_t target, int32_t source);
+void exec_relay_launch_fd(ExecRelayLaunch *launch,
+                          int32_t target,
+                          int32_t source);
 
 /*
  Adds a listening socket; see sd_listen_fds(3).
@@ -349,7 +358,8 @@ int32_t exec_relay_child_take_pipe(ExecRelayChild *child,
                                    int32_t target);
 
 /*
- Waits for the program's end, `milliseconds` at the most, or for as long as it takes where that is negative. Returns 1
+ Waits for the program's end, `milliseconds` at the most, or for as long as it takes where that is negative; then the
+ other end of its standard input is closed first, unless it was taken, so that it cannot wait for us. Returns 1
  and its status in `*status`, as waitpid(2) has it; 0 where it still runs; or the negative errno.
 
  # Safety
@@ -373,10 +383,11 @@ int32_t exec_relay_child_signal(const ExecRelayChild *child, int32_t signal);
 /*
  One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
  is what `fds[i]` is here, or closed where that is -1, and it has no others. The environment is `envp`, as it is; NULL
- is this process's own, which is handed on unread, so that another thread may call setenv(3). Limits are this process's.
+ is this process's own, which only the kernel reads: where another thread calls setenv(3) meanwhile, this process does not
+ crash, but the launch may fail (EFAULT, E2BIG) or variables be wrong. Limits are this process's.
 
  Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
- that cannot be expressed, ECHILD where the process was gone before the program began.
+ that cannot be expressed, ECHILD where the process was gone before the program began, or nobody can tell whether it had.
 
  # Safety
 

@@ -78,7 +78,8 @@ pub unsafe extern "C" fn exec_relay_child_take_pipe(child: *mut ExecRelayChild, 
     pipe.map_or(-1, IntoRawFd::into_raw_fd)
 }
 
-/// Waits for the program's end, `milliseconds` at the most, or for as long as it takes where that is negative. Returns 1
+/// Waits for the program's end, `milliseconds` at the most, or for as long as it takes where that is negative; then the
+/// other end of its standard input is closed first, unless it was taken, so that it cannot wait for us. Returns 1
 /// and its status in `*status`, as waitpid(2) has it; 0 where it still runs; or the negative errno.
 ///
 /// # Safety

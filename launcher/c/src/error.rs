@@ -30,9 +30,11 @@ pub enum ExecRelayKind {
     Protocol = 8,
     /// Another one, which this header has no number for.
     Other = 9,
+    /// The new process was gone, and nobody can tell whether the program had begun.
+    MayHaveBegun = 10,
 }
 
-/// A failure. Nothing is left behind: no process and no descriptor.
+/// A failure. Nothing is left behind, no process and no descriptor, but for what EXEC_RELAY_KIND_TIMEOUT says.
 #[repr(C)]
 pub struct ExecRelayError {
     /// What kind of failure it is.
@@ -42,7 +44,9 @@ pub struct ExecRelayError {
     /// The errno that tells why, else 0.
     pub error_number: i32,
     /// The descriptor, signal or process that it concerns, or for a step that this library does not know whatever the
-    /// relay's record says; for EXEC_RELAY_KIND_KILLED how the process ended, as waitpid(2) has it; else 0.
+    /// relay's record says; for EXEC_RELAY_KIND_KILLED and EXEC_RELAY_KIND_MAY_HAVE_BEGUN how the process ended, as
+    /// waitpid(2) has it; for EXEC_RELAY_KIND_TIMEOUT 1 where the process was killed but is not dead yet, inside a call that
+    /// the kernel does not give up; else 0.
     pub detail: i32,
     /// A sentence fit for a user, ended by a NUL, cut off where it is too long.
     pub message: [c_char; 512],
@@ -63,8 +67,11 @@ impl From<&Error> for ExecRelayError {
             Error::Relay { .. } => (ExecRelayKind::Relay, 0),
             Error::Step { concern, .. } => (ExecRelayKind::Step, number_of(concern)),
             Error::UnknownStep { detail, .. } => (ExecRelayKind::Step, *detail as i32),
-            Error::Killed { status, .. } => (ExecRelayKind::Killed, status.map_or(0, ExitStatus::into_raw)),
-            Error::Timeout { .. } => (ExecRelayKind::Timeout, 0),
+            Error::Killed { status, may_have_begun, .. } => {
+                let kind = if *may_have_begun { ExecRelayKind::MayHaveBegun } else { ExecRelayKind::Killed };
+                (kind, status.map_or(0, ExitStatus::into_raw))
+            }
+            Error::Timeout { is_left, .. } => (ExecRelayKind::Timeout, (*is_left).into()),
             Error::Protocol { .. } => (ExecRelayKind::Protocol, 0),
             _ => (ExecRelayKind::Other, 0),
         };

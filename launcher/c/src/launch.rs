@@ -224,7 +224,8 @@ pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, t
     }
 }
 
-/// The program's descriptor `target` is what `source` is here. Any permutation works.
+/// The program's descriptor `target` is what `source` is here. Any permutation works. It is a mistake where `source` is not
+/// open by now.
 ///
 /// # Safety
 ///

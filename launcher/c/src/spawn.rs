@@ -12,10 +12,11 @@ use crate::strings::{strings, text};
 
 /// One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
 /// is what `fds[i]` is here, or closed where that is -1, and it has no others. The environment is `envp`, as it is; NULL
-/// is this process's own, which is handed on unread, so that another thread may call setenv(3). Limits are this process's.
+/// is this process's own, which only the kernel reads: where another thread calls setenv(3) meanwhile, this process does not
+/// crash, but the launch may fail (EFAULT, E2BIG) or variables be wrong. Limits are this process's.
 ///
 /// Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
-/// that cannot be expressed, ECHILD where the process was gone before the program began.
+/// that cannot be expressed, ECHILD where the process was gone before the program began, or nobody can tell whether it had.
 ///
 /// # Safety
 ///

@@ -11,6 +11,7 @@ use exec_relay_launcher::{Error, Launch, Stdio, Vehicle};
 use tempfile::tempfile;
 
 use crate::hosts::where_refused;
+use crate::killed::{answer, ask_about};
 use crate::support::{alone, open_descriptors, probe, relay, slate_by, vehicles};
 
 /// A number that nothing has, lent all the same.
@@ -84,6 +85,60 @@ fn a_kept_descriptor_that_others_close() {
             }
             over.store(true, Ordering::Relaxed);
         });
+    });
+}
+
+/// A number that is closed when the launch begins is not kept, even where another thread opens something under it before
+/// there is a child: here, while the host waits to be let into clone(2).
+#[test]
+fn a_kept_number_that_is_closed_and_then_taken() {
+    alone("descriptors::a_kept_number_that_is_closed_and_then_taken", || {
+        probe();
+        let file = tempfile().expect("a file");
+        let number: RawFd = 900;
+        for vehicle in vehicles() {
+            let slate = thread::scope(|threads| {
+                let (send, receive) = std::sync::mpsc::channel();
+                let launch = threads.spawn(move || {
+                    slate_by(vehicle, |launch| {
+                        launch.keep(number);
+                        send.send(ask_about(libc::SYS_clone)).expect("a receiver");
+                    })
+                });
+                let listener = receive.recv().expect("a filter");
+                // Nobody is the host: it is the first who asks.
+                answer(&listener, 0, 1, |_| {
+                    // SAFETY: the number is this test's. A copy is not close-on-exec.
+                    assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), number) }, number);
+                    true
+                });
+                launch.join().expect("a thread")
+            });
+            slate.assert_clean([0, 1, 2]);
+            // SAFETY: the same.
+            assert_eq!(unsafe { libc::close(number) }, 0);
+        }
+    });
+}
+
+/// Where the pidfd can be no number but a standard one, the launch fails, and nothing runs on.
+#[test]
+fn no_room_for_a_pidfd() {
+    alone("descriptors::no_room_for_a_pidfd", || {
+        crate::support::set_limit(libc::RLIMIT_NOFILE, 64, 64).expect("a limit");
+        let held: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        // SAFETY: it is opened again below.
+        let outcome = unsafe {
+            let saved = libc::dup2(0, 63);
+            assert_eq!((saved, libc::close(0)), (63, 0));
+            let outcome = Launch::new("/bin/cat").launch().map(|child| child.id());
+            assert_eq!(libc::dup2(63, 0), 0);
+            outcome
+        };
+        drop(held);
+        let error = outcome.expect_err("no room");
+        assert!(matches!(error, Error::Host { .. }), "{error:?}");
+        assert_eq!((error.errno(), crate::support::children()), (Some(libc::EMFILE), Vec::<String>::new()));
     });
 }
 

@@ -215,12 +215,12 @@ fn a_stranger_holds_the_status_pipe() {
             format!("#!/bin/sh\nsleep 1000 &\necho $! >{}\nexec {} \"$@\"\n", stranger.display(), relay().display());
         let with_stranger = script(directory.path(), "relay", &text, 0o755);
         let before = open_descriptors();
-        let after = Duration::from_millis(300);
+        let after = Duration::from_secs(3);
         let mut launch = Launch::new("/bin/cat");
         launch.stdin(Stdio::Piped).vehicle(Vehicle::RelayAt(with_stranger)).timeout(after);
         let error = launch.launch().expect_err("a timeout");
         assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
-        assert_eq!(error.to_string(), "cannot start /bin/cat: it has not begun after 300 ms");
+        assert_eq!(error.to_string(), "cannot start /bin/cat: it has not begun after 3000 ms");
         let id = fs::read_to_string(stranger).expect("its number").trim().parse().expect("a number");
         // SAFETY: touches no memory; the process is the one that the script started.
         assert_eq!(unsafe { libc::kill(id, libc::SIGKILL) }, 0);

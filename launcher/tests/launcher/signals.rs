@@ -87,6 +87,17 @@ fn a_child_that_waits_is_not_stopped() {
                 // SAFETY: touches no memory; the group is this process and its children.
                 unsafe { libc::kill(0, libc::SIGTSTP) };
             }
+            // One that arrives in the moment before an exec does stop the child, as SIGSTOP would.
+            let mut continued = 0;
+            while !launch.is_finished() {
+                thread::sleep(Duration::from_millis(10));
+                continued += 1;
+                if continued % 100 == 0 {
+                    // SAFETY: the same.
+                    unsafe { libc::kill(0, libc::SIGCONT) };
+                }
+            }
+            assert!(continued < 1000, "it was stopped again and again");
             let error = launch.join().expect("a thread").expect_err("it stays busy");
             assert_eq!(error.errno(), Some(libc::ETXTBSY), "{error:?}");
         });

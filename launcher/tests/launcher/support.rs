@@ -113,6 +113,8 @@ fn flags(descriptor: RawFd) -> Option<i32> {
 
 /// The children of this process, dead ones included, for a test that has it to itself.
 pub fn children() -> Vec<String> {
+    // Built into most kernels (CONFIG_PROC_CHILDREN); without it this would find none.
+    assert!(Path::new("/proc/thread-self/children").exists(), "/proc/PID/task/TID/children is needed");
     let tasks = fs::read_dir("/proc/self/task").expect("/proc");
     tasks
         .flat_map(|task| {
