@@ -1,14 +1,12 @@
 //! The system calls of a launch, counted by strace. They are a promise: what is not asked for costs none.
 
-#![allow(unsafe_code)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::host::{output, relay_line};
+use crate::host::{marks_ranges, output, relay_line};
 
 /// How often relay makes each call until it is the program, where a shell with these redirections starts it.
 #[track_caller]
@@ -43,13 +41,6 @@ fn assert_calls(mut counted: BTreeMap<String, usize>, expected: &[(&str, usize)]
         }
     }
     assert_eq!(counted, expected);
-}
-
-/// Whether this kernel has CLOSE_RANGE_CLOEXEC, by which relay marks all descriptors at once.
-fn marks_ranges() -> bool {
-    let none = i32::MAX;
-    // SAFETY: touches no memory, and this descriptor cannot be open.
-    unsafe { libc::syscall(libc::SYS_close_range, none, none, libc::CLOSE_RANGE_CLOEXEC) == 0 }
 }
 
 /// What every launch makes: the timers, all dispositions but those of KILL and STOP, the mask, the program.

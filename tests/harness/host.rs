@@ -395,16 +395,27 @@ impl Host {
     }
 }
 
+/// Whether this kernel has CLOSE_RANGE_CLOEXEC, by which relay marks all descriptors at once.
+pub fn marks_ranges() -> bool {
+    let none = i32::MAX;
+    // SAFETY: touches no memory, and this descriptor cannot be open.
+    unsafe { libc::syscall(libc::SYS_close_range, none, none, libc::CLOSE_RANGE_CLOEXEC) == 0 }
+}
+
 /// Waits until the process is inside the system call, as /proc/PID/syscall tells. Whether it was seen there: it may have
 /// ended, or be running something else by then.
 #[must_use]
 pub fn wait_until_in_call(pid: u32, call: i64) -> bool {
     let inside = format!("{call} ");
     let runs = fs::canonicalize(relay_line().next().expect("a program")).expect("its path");
+    let this = env::current_exe().expect("this program");
     for _ in 0..10_000 {
-        // One that has ended has none.
-        if fs::read_link(format!("/proc/{pid}/exe")).ok().as_ref() != Some(&runs) {
-            return false;
+        match fs::read_link(format!("/proc/{pid}/exe")) {
+            Ok(exe) if exe == runs => {}
+            // It was forked, and has not executed relay yet.
+            Ok(exe) if exe == this => {}
+            // It has ended, or is something else by now.
+            _ => return false,
         }
         let current = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
         if current.starts_with(&inside) {
