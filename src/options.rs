@@ -19,7 +19,6 @@ macro_rules! others {
 
         impl Other {
             /// How it is used, as it stands behind its name, up to `;` or a line's end; and then what it does.
-            #[inline(never)]
             pub fn usage(self) -> Text<'static> {
                 text_at(concat!($($help, "\0"),*), self as usize)
             }

@@ -27,6 +27,7 @@ macro_rules! steps {
         impl Step {
             /// The attendant's code for a failure at this step, 0 for what its protocol cannot tell.
             #[doc(hidden)]
+            #[inline(never)]
             pub const fn attendant_code(self) -> u8 {
                 match self {
                     $(Self::$name => $code,)*
@@ -201,6 +202,7 @@ pub mod exit_status {
     pub const NO_STATUS: u8 = 127;
 
     /// The exit status of a failure that was `recorded`, or told in a line.
+    #[inline(never)]
     pub fn of(report: Report, failure: Failure, recorded: bool) -> u8 {
         match (report, failure.step()) {
             (Report::Attendant(_), _) if recorded => RECORDED,

@@ -34,6 +34,7 @@ fn returned(value: usize) -> Result<usize, Errno> {
 }
 
 /// The same for a call whose value says no more than that it did not fail.
+#[inline(never)]
 fn succeeded(value: usize) -> Result<(), Errno> {
     returned(value).map(drop)
 }
@@ -57,6 +58,7 @@ const SIG_IGN: usize = 1;
 const NULL: usize = 0;
 
 /// Replaces this process's program; see execve(2). Returns only where that failed, with the reason.
+#[inline(never)]
 pub fn execve(program: &CStr, arguments: Strings, environment: Strings) -> Errno {
     // SAFETY: the vectors end with a NULL and their strings with a NUL; see `Strings`.
     let value = unsafe { raw_syscall!(Sysno::execve, program.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
@@ -278,7 +280,6 @@ impl<'a> Entries<'a> {
     }
 
     /// The next one; nothing at the end.
-    #[inline(never)]
     pub fn next_name(&mut self) -> Result<Option<Text<'_>>, Errno> {
         let buffer = self.buffer.0.as_mut_ptr();
         if self.next >= self.filled {
@@ -339,10 +340,26 @@ pub fn access(path: &CStr, mode: u32) -> Result<(), Errno> {
 }
 
 /// Opens an existing file, close-on-exec, with the access mode `access`; see open(2).
+#[inline(never)]
 pub fn open(path: &CStr, access: u32) -> Result<OwnedFile, Errno> {
     // SAFETY: the path ends with a NUL.
     let opened = returned(unsafe { raw_syscall!(Sysno::openat, AT_FDCWD, path.as_ptr(), access | O_CLOEXEC) })?;
     Ok(OwnedFile(opened as Descriptor))
+}
+
+/// Where [`read_start`] puts what it reads, and a NUL: as much as the kernel looks at (execve(2), BINPRM_BUF_SIZE).
+pub type StartBuffer = [MaybeUninit<u8>; 256 + 1];
+
+/// Reads the beginning of a file up to its first NUL; the empty text where that fails; see read(2).
+pub fn read_start<'a>(file: &OwnedFile, buffer: &'a mut StartBuffer) -> Text<'a> {
+    let buffer = buffer.as_mut_ptr().cast::<u8>();
+    // SAFETY: the kernel writes no further than the buffer but for its last byte, and has written as many bytes as it
+    // returns. So there is a NUL (1), and what was written stays there for 'a (2).
+    unsafe {
+        let length = raw_syscall!(Sysno::read, file.0, buffer, size_of::<StartBuffer>() - 1);
+        buffer.add(returned(length).unwrap_or(0)).write(0);
+        Text::new(buffer.cast())
+    }
 }
 
 /// Where [`read_link`] puts what it reads, and a NUL.
@@ -475,6 +492,7 @@ pub fn is_ignored(signal: u32) -> Result<bool, Errno> {
 }
 
 /// Sets the blocked mask; see rt_sigprocmask(2).
+#[inline(never)]
 pub fn set_blocked(mask: SignalSet) -> Result<(), Errno> {
     // SAFETY: reads one mask and writes nothing (NULL).
     succeeded(unsafe { raw_syscall!(Sysno::rt_sigprocmask, SIG_SETMASK, &raw const mask.0, NULL, SIGNAL_SET_SIZE) })

@@ -84,6 +84,7 @@ impl<'a> From<&'a CStr> for Text<'a> {
 
 /// The empty one.
 impl Default for Text<'_> {
+    #[inline(never)]
     fn default() -> Self {
         c"".into()
     }

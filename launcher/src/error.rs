@@ -340,11 +340,11 @@ impl From<Error> for io::Error {
 fn why_denied(program: &Path) -> Option<&'static str> {
     let metadata = program.metadata().ok()?;
     if metadata.is_dir() {
-        Some("it is a directory")
+        Some("a directory")
     } else if metadata.permissions().mode() & 0o111 == 0 {
-        Some("it is not marked as executable")
+        Some("not marked executable")
     } else if statvfs(program).ok()?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
-        Some("its file system is mounted with noexec")
+        Some("mounted with noexec")
     } else {
         None
     }

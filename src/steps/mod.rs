@@ -30,6 +30,7 @@ use crate::sys::DescriptorTable;
 /// this one and a line here. Limits come last of what may need a descriptor: a child of a launcher still has all that the
 /// host has, and could open nothing below a limit that was lowered.
 #[deny(unused_variables)]
+#[inline(never)]
 pub fn make_slate(slate: &mut Slate, table: &mut DescriptorTable) -> Result<(), Failure> {
     descriptors::mark(slate, table)?;
     rename::give_numbers(slate, table)?;

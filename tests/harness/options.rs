@@ -4,7 +4,7 @@ use std::fs::File;
 
 use tempfile::TempDir;
 
-use crate::host::{Host, Outcome, probe};
+use crate::host::{Host, Outcome, output, probe, relay_line};
 use crate::sandbox::{self, script};
 
 /// relay failed with this exit status and this one line.
@@ -79,12 +79,14 @@ fn programs_that_cannot_be_run() {
     let at = |name, text, mode| script(directory.path(), name, text, mode);
     std::os::unix::fs::symlink(directory.path().join("loop"), directory.path().join("loop")).expect("a link");
     let path = |name| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    let interpreter = |name| format!("{INTERPRETER}: {name}");
     for (program, status, reason) in [
         (path("missing"), 127, "no such file (ENOENT)"),
-        (at("no interpreter", "#!/no/such/interpreter\n", 0o755), 127, INTERPRETER),
-        (at("not executable", "#!/bin/sh\n", 0o644), 126, "permission denied (EACCES)"),
+        (at("no interpreter", "#! /no/such/interpreter -x\n", 0o755), 127, &interpreter("#! /no/such/interpreter -x")),
+        (at("of another system", "#!/bin/sh\r\n", 0o755), 127, &interpreter("#!/bin/sh?")),
+        (at("not executable", "#!/bin/sh\n", 0o644), 126, "permission denied (EACCES): not marked executable"),
         (at("junk", "junk\n", 0o755), 126, "not for this machine, and without an interpreter line (ENOEXEC)"),
-        (path("."), 126, "permission denied (EACCES)"),
+        (path("."), 126, "permission denied (EACCES): a directory"),
         (path("loop"), 126, "too many links or interpreters (ELOOP)"),
         ("/bin/sh/x".to_owned(), 126, "not a directory (ENOTDIR)"),
         (format!("/{}", "x".repeat(300)), 126, "path too long (ENAMETOOLONG)"),
@@ -108,6 +110,21 @@ fn a_program_whose_loader_is_missing() {
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
     let message = format!("cannot start {}: {INTERPRETER}", program.display());
     assert_fails(&Host::new([&program]).run(), 127, &message);
+}
+
+/// A file on a file system that is mounted so that nothing on it can be executed. In a mount namespace of a shell's, which
+/// needs root, or a user namespace.
+#[test]
+fn a_program_where_none_can_be_executed() {
+    let directory = TempDir::new().expect("a directory");
+    let script = "mount -t tmpfs -o noexec,size=64k none \"$1\" && cp /bin/true \"$1/program\" && shift && exec \"$@\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]).arg(directory.path());
+    let program = directory.path().join("program");
+    let outcome = output(command.args(relay_line()).arg(&program));
+    let reason = "permission denied (EACCES): mounted with noexec";
+    let message = format!("relay: cannot start {}: {reason}\n", program.display());
+    assert_eq!((outcome.status.code(), String::from_utf8_lossy(&outcome.stderr).as_ref()), (Some(126), &*message));
 }
 
 #[test]

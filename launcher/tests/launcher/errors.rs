@@ -67,14 +67,10 @@ fn programs_that_cannot_be_run() {
             (
                 at("not executable", "#!/bin/sh\n", 0o644),
                 libc::EACCES,
-                "permission denied (EACCES): it is not marked as executable",
+                "permission denied (EACCES): not marked executable",
             ),
-            (directory.path().to_owned(), libc::EACCES, "permission denied (EACCES): it is a directory"),
-            (
-                PathBuf::from("/proc/version"),
-                libc::EACCES,
-                "permission denied (EACCES): it is not marked as executable",
-            ),
+            (directory.path().to_owned(), libc::EACCES, "permission denied (EACCES): a directory"),
+            (PathBuf::from("/proc/version"), libc::EACCES, "permission denied (EACCES): not marked executable"),
             (
                 at("junk", "junk\n", 0o755),
                 libc::ENOEXEC,

@@ -9,6 +9,7 @@ mod inherited;
 mod line;
 mod mem;
 mod message;
+mod reason;
 mod stack;
 mod start;
 mod texts;

@@ -8,6 +8,7 @@ use exec_relay::sys::Descriptor;
 use exec_relay::text::Text;
 
 use crate::line::Line;
+use crate::reason;
 use crate::texts::{Phrase, VERSION};
 
 /// Prints the help text to standard output.
@@ -46,6 +47,7 @@ pub fn tell(stderr: Descriptor, failure: Failure, subject: Text, mistaken: Optio
                 }
             }
         }
+        reason::add(&mut line, failure, subject.as_c_str());
     }
     let _ = line.tell(stderr);
 }

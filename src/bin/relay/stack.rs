@@ -141,7 +141,6 @@ impl InitialStack {
 
     /// Notes an edit. It stands in one of the first slots until the end; the top of this file says why there are enough of
     /// them.
-    #[inline(never)]
     fn add(&mut self, edit: Text) {
         // SAFETY: this slot has been read.
         unsafe { *self.slots.add(self.edits) = edit.as_ptr() };
@@ -155,7 +154,6 @@ impl InitialStack {
     }
 
     /// Makes the edits what is to be added to the environment, and takes from that what they replace or remove.
-    #[inline(never)]
     fn apply(&mut self, has_sockets: bool) {
         if self.edits == 0 {
             return;
@@ -245,6 +243,7 @@ impl InitialStack {
     ///
     /// 1. `self.edits` must be no more than `first`.
     /// 2. `first` must be no more than argc + 1.
+    #[inline(never)]
     unsafe fn insert(&mut self, first: usize) {
         if self.edits == 0 {
             return;

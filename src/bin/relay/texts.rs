@@ -9,6 +9,10 @@ enum_of_texts! {
         Prefix = "relay: ",
         /// Between a message and the errno in words.
         Reason = ": ",
+        /// What one more look tells of a program that cannot be started.
+        IsDirectory = ": a directory",
+        IsNoexec = ": mounted with noexec",
+        NotExecutable = ": not marked executable",
         /// How an option is used whose value is wrong.
         Use = "bad value @, use ",
         Option = "--",
