@@ -23,10 +23,10 @@ const SHAPES: [Shape; 8] = [
     Shape { machine: elf::EM_386, ceiling: 17_700, page: 4096 },
     Shape { machine: elf::EM_AARCH64, ceiling: 17_800, page: 65_536 },
     Shape { machine: elf::EM_ARM, ceiling: 19_300, page: 4096 },
-    Shape { machine: elf::EM_LOONGARCH, ceiling: 21_700, page: 65_536 },
+    Shape { machine: elf::EM_LOONGARCH, ceiling: 22_000, page: 65_536 },
     Shape { machine: elf::EM_PPC64, ceiling: 24_300, page: 65_536 },
     Shape { machine: elf::EM_RISCV, ceiling: 16_800, page: 4096 },
-    Shape { machine: elf::EM_S390, ceiling: 18_800, page: 4096 },
+    Shape { machine: elf::EM_S390, ceiling: 19_000, page: 4096 },
 ];
 
 /// The instruction of powerpc64 that makes a system call.
