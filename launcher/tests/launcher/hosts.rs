@@ -404,6 +404,37 @@ fn a_limit_of_file_size() {
     });
 }
 
+/// To raise the hard limit is a privilege; a number that no descriptor can have stands for the hard limit. The same by both
+/// vehicles.
+#[test]
+fn a_hard_limit_above_the_present_one() {
+    alone("hosts::a_hard_limit_above_the_present_one", || {
+        set_limit(libc::RLIMIT_NOFILE, 500, 1000).expect("a limit");
+        // SAFETY: touches no memory; every thread of this process changes with it.
+        if unsafe { libc::geteuid() } == 0 {
+            // SAFETY: the same.
+            assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 65_534) }, 0);
+        }
+        // A relay at a path may lie where another user cannot look.
+        for vehicle in [Vehicle::InPlace, Vehicle::Relay] {
+            let mut launch = Launch::new("/bin/true");
+            let error = launch.nofile(100, Some(2000)).vehicle(vehicle.clone()).launch().map(|child| child.id());
+            let error = error.expect_err("no right");
+            assert_eq!(
+                (error.step(), error.errno()),
+                (Some(Step::Nofile), Some(libc::EPERM)),
+                "{vehicle:?}: {error:?}"
+            );
+            let mut launch = Launch::new("/bin/sh");
+            launch.args(["-c", "ulimit -Sn; ulimit -Hn"]).nofile(u32::MAX, Some(u32::MAX)).stdout(Stdio::Piped);
+            let mut child = launch.vehicle(vehicle).launch().expect("sh");
+            let mut said = String::new();
+            child.stdout.take().expect("piped").read_to_string(&mut said).expect("the output");
+            assert_eq!((said.as_str(), child.wait().expect("a status").success()), ("1000\n1000\n", true));
+        }
+    });
+}
+
 /// A launch that is given up kills its process by whatever call is let through.
 #[test]
 fn a_sandbox_that_refuses_to_kill_by_pidfd() {
