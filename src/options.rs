@@ -105,7 +105,7 @@ impl Name {
 
     /// Takes a name that ends before a `=` or the end.
     fn take(argument: &mut Value) -> Option<Self> {
-        if let Some(place) = argument.take_word(Setting::NAMES, b'=') {
+        if let Some(place) = argument.take_word(Setting::TEXTS, b'=') {
             return Setting::ALL.get(place).map(|&name| Self::Setting(name));
         }
         let place = argument.take_word(Other::TEXTS, b'=')?;

@@ -57,8 +57,6 @@ macro_rules! settings {
                     $(Self::$option => <$kind as Kind>::ARITY,)*
                 }
             }
-
-            pub(crate) const NAMES: &str = Self::TEXTS;
         }
     };
 }

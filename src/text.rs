@@ -189,7 +189,7 @@ macro_rules! enum_of_texts {
             #[doc(hidden)]
             $visibility const ALL: &[Self] = &[$(Self::$variant),*];
             /// Their texts, each ended by a NUL.
-            const TEXTS: &'static str = concat!($($text, "\0"),*);
+            pub(crate) const TEXTS: &'static str = concat!($($text, "\0"),*);
 
             /// Its text.
             #[doc(hidden)]

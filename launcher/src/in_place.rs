@@ -81,7 +81,7 @@ impl Work for InPlace<'_, '_> {
 
 /// Pauses, and is not stopped by a terminal meanwhile: the host's thread would wait for as long as the child is stopped.
 /// `ignored` are the signals that stay ignored after that.
-pub fn pause(milliseconds: u32, ignored: SignalSet) {
+fn pause(milliseconds: u32, ignored: SignalSet) {
     let stopping = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].map(|signal| signal as u32);
     // The step before has set all dispositions, so this is not refused; a signal that stays ignored by mistake could not be
     // told any more.

@@ -1,7 +1,6 @@
 //! All that a launch needs, made before there is a child: nothing is allocated afterwards.
 
 use std::ffi::{CString, OsStr};
-use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -22,7 +21,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::descriptors::{null, pipe};
 use crate::error::Error;
 use crate::launch::{Launch, Stdio};
-use crate::sys::copy_of;
+use crate::sys::{copy_of, of_errno};
 use crate::vector::Vector;
 
 /// A launch with its pipes and vectors.
@@ -64,13 +63,12 @@ impl<'l> Prepared<'l> {
             theirs: Vec::new(),
         };
         // Before anything is opened, which could get the number of one that is closed.
-        prepared.check_sources()?;
-        prepared.keep()?;
-        for (target, source) in &launch.descriptors {
-            prepared.want(*target, source.as_raw_fd())?;
+        for (target, source) in sources(launch) {
+            sys::is_open(source).map_err(|errno| Error::Source { source, target, cause: of_errno(errno) })?;
         }
-        for (target, socket) in (3..).zip(&launch.listening) {
-            prepared.want(target, socket.as_raw_fd())?;
+        prepared.keep()?;
+        for (target, source) in sources(launch) {
+            prepared.want(target, source)?;
         }
         for (target, stdio) in (0..).zip(&launch.standard) {
             prepared.standard(target, stdio)?;
@@ -110,25 +108,6 @@ impl<'l> Prepared<'l> {
         (count > 0).then(variable)
     }
 
-    /// What was lent, by the number that it has in the program and the one here.
-    fn sources(&self) -> impl Iterator<Item = (RawFd, RawFd)> {
-        let launch = self.launch;
-        let standard = (0..).zip(&launch.standard).filter_map(|(target, stdio)| match stdio {
-            Stdio::Descriptor(source) => Some((target, source)),
-            _ => None,
-        });
-        let numbered = launch.descriptors.iter().map(|(target, source)| (*target, source));
-        let all = standard.chain(numbered).chain((3..).zip(&launch.listening));
-        all.map(|(target, source)| (target, source.as_raw_fd()))
-    }
-
-    /// What was lent must be open.
-    fn check_sources(&self) -> Result<(), Error> {
-        self.sources().try_for_each(|(target, source)| {
-            sys::is_open(source).map_err(|errno| Error::Source { source, target, cause: of_errno(errno) })
-        })
-    }
-
     /// What is kept is the file that is there now, or nothing: a copy of it holds it while others may close the number. One
     /// that lies above the limit, which was lowered since, could not be made from a copy, and stays as it is.
     fn keep(&mut self) -> Result<(), Error> {
@@ -137,7 +116,7 @@ impl<'l> Prepared<'l> {
         // All of them, before a copy gets the number of one that is closed.
         for &target in &self.launch.kept {
             // What was lent under its own number is kept by that.
-            if seen.contains(&target) || self.sources().any(|lent| lent == (target, target)) {
+            if seen.contains(&target) || sources(self.launch).any(|lent| lent == (target, target)) {
                 continue;
             }
             seen.push(target);
@@ -171,7 +150,8 @@ impl<'l> Prepared<'l> {
 
     fn standard(&mut self, target: RawFd, stdio: &Stdio) -> Result<(), Error> {
         match stdio {
-            Stdio::Inherit => Ok(()),
+            // What was lent is wanted already.
+            Stdio::Inherit | Stdio::Descriptor(_) => Ok(()),
             Stdio::Null => self.give(target, null(target != 0).map_err(Error::host("/dev/null"))?),
             Stdio::Piped => {
                 let (reader, writer) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
@@ -183,7 +163,6 @@ impl<'l> Prepared<'l> {
                 self.closed.push(target);
                 self.slate.descriptors.close(target).map_err(|errno| asked_wrongly(target, errno))
             }
-            Stdio::Descriptor(source) => self.want(target, source.as_raw_fd()),
         }
     }
 
@@ -201,6 +180,17 @@ impl<'l> Prepared<'l> {
     }
 }
 
+/// What was lent, by the number that it has in the program and the one here.
+fn sources(launch: &Launch) -> impl Iterator<Item = (RawFd, RawFd)> {
+    let standard = (0..).zip(&launch.standard).filter_map(|(target, stdio)| match stdio {
+        Stdio::Descriptor(source) => Some((target, source)),
+        _ => None,
+    });
+    let numbered = launch.descriptors.iter().map(|(target, source)| (*target, source));
+    let all = standard.chain(numbered).chain((3..).zip(&launch.listening));
+    all.map(|(target, source)| (target, source.as_raw_fd()))
+}
+
 fn asked_wrongly(target: RawFd, errno: Errno) -> Error {
     let mistake = if errno.is(libc::EEXIST as u32) {
         format!("the program's descriptor {target} is asked for twice")
@@ -208,10 +198,6 @@ fn asked_wrongly(target: RawFd, errno: Errno) -> Error {
         format!("more than {} descriptors are asked for", fd_plan::MOST)
     };
     Error::Request { mistake }
-}
-
-fn of_errno(errno: Errno) -> io::Error {
-    io::Error::from_raw_os_error(errno.number() as i32)
 }
 
 /// The settings, with what they say of this process in the place of what it is.

@@ -47,7 +47,6 @@ use rustix::process::WaitIdOptions;
 use crate::child::Process;
 use crate::descriptors::{beside, pipe};
 use crate::error::Error;
-use crate::in_place::pause;
 use crate::launch::Launch;
 use crate::prepared::Prepared;
 use crate::spawn::{Spawned, Work, spawn};
@@ -123,12 +122,11 @@ impl Work for ExecRelay<'_, '_> {
 
     fn exec(&self) -> Failure {
         match self.program {
-            // A relay that was just installed may be open for writing, as a program may.
+            // A relay that was just installed may be open for writing, as a program may. All signals are still blocked, so
+            // that none stops this process while it pauses.
             Program::Path(path) => {
                 let path = slate::Path { path, argument: 0 };
-                exec::exec(path, self.arguments, self.environment, |milliseconds| {
-                    pause(milliseconds, self.slate.settings.ignored);
-                })
+                exec::exec(path, self.arguments, self.environment, sys::pause)
             }
             Program::File { file, path } => {
                 let errno = sys::execve_file(file.as_raw_fd(), self.arguments, self.environment);

@@ -46,7 +46,6 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use exec_relay::errno;
 use exec_relay::signal::SignalSet;
 use exec_relay::status::Failure;
 use exec_relay::sys::{self, DescriptorTable};
@@ -57,6 +56,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 
 use crate::child::{Process, exit_status};
 use crate::error::PROCESS;
+use crate::sys::of_errno;
 use crate::wait::wait_for;
 
 /// What the child does. Both functions run in it, and must do no more than the top of this file says: system calls, on
@@ -265,9 +265,8 @@ pub struct Blocked {
 
 impl Blocked {
     pub fn new() -> io::Result<Self> {
-        let failed = |errno: errno::Errno| io::Error::from_raw_os_error(errno.number() as i32);
-        let before = sys::blocked().map_err(failed)?;
-        sys::set_blocked(SignalSet::FULL).map_err(failed)?;
+        let before = sys::blocked().map_err(of_errno)?;
+        sys::set_blocked(SignalSet::FULL).map_err(of_errno)?;
         Ok(Self { before, _thread: PhantomData })
     }
 }

@@ -9,6 +9,7 @@ use std::process::ExitStatus;
 use std::ptr;
 use std::time::{Duration, Instant};
 
+use exec_relay::errno::Errno;
 use exec_relay::text::Strings;
 use rustix::event::PollFlags;
 
@@ -22,6 +23,11 @@ pub fn send_signal(pidfd: BorrowedFd, signal: i32) -> io::Result<()> {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
+}
+
+/// What a call of relay's library has failed with.
+pub fn of_errno(errno: Errno) -> io::Error {
+    io::Error::from_raw_os_error(errno.number() as i32)
 }
 
 /// A copy of whatever has this number here, close-on-exec and above the standard ones. EBADF where nothing has.

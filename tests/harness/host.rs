@@ -395,11 +395,11 @@ impl Host {
     }
 }
 
-/// Whether this kernel has CLOSE_RANGE_CLOEXEC, by which relay marks all descriptors at once.
-pub fn marks_ranges() -> bool {
-    let none = i32::MAX;
-    // SAFETY: touches no memory, and this descriptor cannot be open.
-    unsafe { libc::syscall(libc::SYS_close_range, none, none, libc::CLOSE_RANGE_CLOEXEC) == 0 }
+/// What this kernel says to CLOSE_RANGE_CLOEXEC, by which relay marks all descriptors at once.
+pub fn mark_a_range() -> io::Result<()> {
+    let none = i32::MAX as usize;
+    // This descriptor cannot be open.
+    call(libc::SYS_close_range, [none, none, libc::CLOSE_RANGE_CLOEXEC as usize])
 }
 
 /// Waits until the process is inside the system call, as /proc/PID/syscall tells. Whether it was seen there: it may have

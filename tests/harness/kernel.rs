@@ -5,7 +5,7 @@
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 
-use crate::host::{Host, Outcome, path_only, probe};
+use crate::host::{Host, Outcome, mark_a_range, path_only, probe};
 use crate::sandbox;
 
 /// A call of each way of the sweep that no other way makes, in the order in which relay tries the ways.
@@ -37,10 +37,7 @@ fn tried(with_proc: bool) -> Vec<&'static str> {
 /// relay goes no further than to the first way that works on this kernel.
 #[test]
 fn the_way_of_the_sweep() {
-    let none = i32::MAX;
-    // SAFETY: touches no memory, and this descriptor cannot be open.
-    let marked = unsafe { libc::syscall(libc::SYS_close_range, none, none, libc::CLOSE_RANGE_CLOEXEC) };
-    let errno = (marked != 0).then(|| io::Error::last_os_error().raw_os_error().expect("an errno"));
+    let errno = mark_a_range().err().map(|error| error.raw_os_error().expect("an errno"));
     let answer = match errno {
         None => "works".to_owned(),
         Some(libc::EINVAL) => "is EINVAL".to_owned(),
