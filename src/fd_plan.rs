@@ -13,7 +13,7 @@ pub const MOST: usize = 256;
 struct Entry {
     target: Descriptor,
     /// The descriptor that it is now: the same one where it is kept, [`CLOSED`] where it is to be closed, [`UNASKED`] for 0,
-    /// 1 and 2 while they are kept only by default, and for the one that the caller is told on.
+    /// 1 and 2 while they are kept only by default, and for what is needed until exec.
     source: Descriptor,
 }
 
@@ -38,8 +38,8 @@ const UNASKED: Descriptor = -2;
 #[derive(Clone, Debug)]
 pub struct FdPlan {
     /// None has the target of another. The first three are 0, 1 and 2, which stay unless they are asked for otherwise, and
-    /// there is room for the one that the caller is told on.
-    entries: heapless::Vec<Entry, { 3 + MOST + 1 }>,
+    /// there is room for the two that relay needs until exec.
+    entries: heapless::Vec<Entry, { 3 + MOST + 2 }>,
 }
 
 /// The next thing to do to a process's descriptors.
@@ -96,9 +96,9 @@ impl FdPlan {
         Ok(())
     }
 
-    /// Keeps the descriptor that the caller is told on, whatever was asked for under its number, and for which there is
-    /// always room.
-    pub fn keep_report(&mut self, descriptor: Descriptor) {
+    /// Keeps a descriptor that is needed until exec, whatever was asked for under its number: the one that the caller is
+    /// told on, and the one that the program is open on. For these two there is always room.
+    pub fn keep_until_exec(&mut self, descriptor: Descriptor) {
         let kept = Entry { target: descriptor, source: UNASKED };
         match self.entries.iter_mut().find(|entry| entry.target == descriptor) {
             Some(entry) => *entry = kept,

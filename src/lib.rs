@@ -14,13 +14,14 @@
 //! | [`request`] | arguments to a checked [`request::Request`]; nothing is touched before it is whole |
 //! | [`options`] | relay's own arguments, one by one |
 //! | [`settings`] | the one description of each setting |
-//! | [`value`], [`signal`] | the kinds of values: their range, reading and writing |
+//! | [`value`], [`signal`], [`limit`], [`scheduling`], [`identity`], [`capability`], [`attribute`] | the kinds of values: their range, reading and writing |
 //! | [`slate`] | what the steps make |
 //! | [`fd_plan`] | which descriptor the program has from where, and the moves that bring that about |
 //! | [`steps`] | one file a step, in the order in which the program takes them |
 //! | [`sweep`] | finding all descriptors |
 //! | [`report`] | telling the launcher how far the relay got |
 //! | [`status`] | the steps' public numbers, failures, exit statuses, the records |
+//! | [`own_file`] | files of /proc/self |
 //! | [`sys`] | one typed function for each system call used |
 //! | [`call`] | a system call by its number |
 //! | [`errno`], [`text`] | errnos in words; strings, and tables of them without pointers |
@@ -33,12 +34,18 @@
 #![no_std]
 #![doc(hidden)]
 
+pub mod attribute;
 pub mod call;
+pub mod capability;
 pub mod errno;
 pub mod fd_plan;
+pub mod identity;
+pub mod limit;
 pub mod options;
+pub mod own_file;
 pub mod report;
 pub mod request;
+pub mod scheduling;
 pub mod settings;
 pub mod signal;
 pub mod slate;

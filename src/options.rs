@@ -52,6 +52,10 @@ others! {
     ListenFds "listen-fds" Required, " N[=NAME:NAME];sockets from 3 up\n";
     /// The current directory.
     Chdir "chdir" Required, " DIR;";
+    /// The cgroup, by its directory.
+    Cgroup "cgroup" Required, " DIR;";
+    /// The descriptor that the program is open on, in the place of a path.
+    ExecFd "exec-fd" Required, " FD;";
     /// The program's `argv[0]`.
     Argv0 "argv0" Required, " NAME\n";
     /// Removes all variables.

@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::fd_plan::{self, FdPlan};
 use crate::options::{Arguments, Given, Name, Other};
 use crate::settings::Settings;
-use crate::slate::{self, Path, Slate};
+use crate::slate::{self, Cgroup, Path, Slate};
 use crate::status::{Failure, Report, Step};
 use crate::sys::{self, Descriptor};
 use crate::text::{Strings, Text};
@@ -21,7 +21,7 @@ use crate::value::{Arity, Mistake, Value, decimal, require};
 pub struct Request<'s> {
     /// What to do.
     pub action: Action,
-    /// The program, an absolute path.
+    /// The program, an absolute path; or where it is executed by its descriptor, its `argv[0]`.
     pub program: Path<'s>,
     /// The program's `argv[0]`, where it is not its path.
     pub argv0: Option<&'s CStr>,
@@ -64,6 +64,8 @@ impl<'s> Request<'s> {
                 report: Report::Message(2),
                 may_have_timers: true,
                 directory: None,
+                cgroup: None,
+                program: None,
                 descriptors: FdPlan::default(),
             },
         }
@@ -89,7 +91,7 @@ impl<'s> Request<'s> {
         }
         let program = arguments.first().ok_or(Failure::without_errno(Step::ProgramMissing, 0))?;
         self.program = Path { path: program.as_c_str(), argument: arguments.index() };
-        if program.first() == b'/' {
+        if program.first() == b'/' || self.slate.program.is_some() {
             Ok(())
         } else {
             Err(Failure::without_errno(Step::ProgramNotAbsolute, arguments.index()))
@@ -186,6 +188,16 @@ impl<'s> Request<'s> {
                 Other::Chdir => {
                     self.slate.directory = Some(Path { path: given.value.as_c_str(), argument });
                     return Ok(());
+                }
+                Other::Cgroup => {
+                    self.slate.cgroup = Some(Cgroup::Path(Path { path: given.value.as_c_str(), argument }));
+                    return Ok(());
+                }
+                Other::ExecFd => {
+                    let program = value.decimal()?;
+                    value.finish()?;
+                    sys::is_open(program)?;
+                    self.slate.program = Some(program);
                 }
                 Other::Argv0 => {
                     self.argv0 = Some(given.value.as_c_str());

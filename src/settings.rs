@@ -6,10 +6,15 @@
 
 use core::fmt;
 
+use crate::attribute::AttributeSet;
+use crate::capability::CapabilitySet;
 use crate::enum_of_texts;
+use crate::identity::User;
+use crate::limit::{LimitSet, Limits};
+use crate::scheduling::{IoClass, Processors, Scheduling};
 use crate::signal::{SignalSet, SomeOrAll};
 use crate::text::{Text, text_at};
-use crate::value::{Arity, Kind, Limits, Mistake, Number, Octal, Parent, Value};
+use crate::value::{Arity, Kind, Mistake, Number, Octal, Parent, ProcessGroup, Value};
 
 /// A row: the option as [`Setting`] has it and as a user types it, the field with its kind, the usage.
 macro_rules! settings {
@@ -19,15 +24,17 @@ macro_rules! settings {
             pub enum Setting { $(#[doc = concat!("`--", $name, "`")] $option = $name,)* }
         }
 
-        /// What a program is to find, as far as it is plain data. Nothing, by default: all is left as it is.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Settings {
+        /// What a program is to find, as far as it is plain data, some of which borrows the text that it was read from for
+        /// `'s`. Nothing, by default: all is left as it is.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[repr(C)]
+        pub struct Settings<'s> {
             $($(#[$doc])* pub $field: $kind,)*
         }
 
-        impl Settings {
+        impl<'s> Settings<'s> {
             /// Takes the value of an option.
-            pub fn read(&mut self, setting: Setting, value: &mut Value) -> Result<(), Mistake> {
+            pub fn read(&mut self, setting: Setting, value: &mut Value<'s>) -> Result<(), Mistake> {
                 match setting {
                     $(Setting::$option => self.$field.read(value),)*
                 }
@@ -37,6 +44,12 @@ macro_rules! settings {
             /// `--option` or `--option=value`.
             pub fn write(&self, add: &mut dyn FnMut(fmt::Arguments)) {
                 $(self.$field.write(concat!("--", $name), add);)*
+            }
+
+            const fn arity(setting: Setting) -> Arity {
+                match setting {
+                    $(Setting::$option => <$kind as Kind>::ARITY,)*
+                }
             }
 
             /// Any settings; see [`Kind::any`].
@@ -53,9 +66,7 @@ macro_rules! settings {
 
             /// Whether it has a value.
             pub const fn arity(self) -> Arity {
-                match self {
-                    $(Self::$option => <$kind as Kind>::ARITY,)*
-                }
+                Settings::arity(self)
             }
         }
     };
@@ -65,21 +76,45 @@ settings! {
     /// The signals that the program starts with ignored.
     Ignore "ignore" ignored: SignalSet, " LIST, as TERM,RTMIN+2;";
     /// The signals that the program starts with blocked.
-    Block "block" blocked: SignalSet, " LIST\n";
+    Block "block" blocked: SignalSet, " LIST;";
     /// The signals that are left ignored where they are.
-    KeepIgnored "keep-ignored" keep_ignored: SomeOrAll, " LIST|all;";
-    /// The limit of descriptors, RLIMIT_NOFILE.
-    Nofile "nofile" nofile: Option<Limits>, " SOFT[:HARD]|hard\n";
+    KeepIgnored "keep-ignored" keep_ignored: SomeOrAll, " LIST|all\n";
+    /// Whether the interval timers stay armed.
+    KeepTimers "keep-timers" keep_timers: bool, ";";
     /// The mask of the permissions of new files.
     Umask "umask" umask: Option<Octal<0o777>>, " OCTAL;";
     /// Whether to begin a session.
     Setsid "setsid" session: bool, ";";
     /// The controlling terminal of a session that is begun for it, by the number that its descriptor has in the program.
     Ctty "ctty" terminal: Option<Number<0, { i32::MAX }>>, " FD;";
-    /// The parent to die with.
-    DieWithParent "die-with-parent" die_with_parent: Option<Parent>, "[=PID]\n";
+    /// The process group; 0 for one of its own.
+    ProcessGroup "process-group" process_group: Option<ProcessGroup>, "[=PGID]\n";
+    /// User, group and supplementary groups.
+    User "user" user: Option<User<'s>>, " UID:GID[,GROUP...];";
+    /// The capabilities that the program has, in all five sets.
+    Caps "caps" capabilities: Option<CapabilitySet>, " LIST|none, as CHOWN,SETUID\n";
     /// Whether execve is to grant no privileges any more.
     NoNewPrivs "no-new-privs" no_new_privileges: bool, ";";
+    /// Whether to begin a session keyring.
+    NewKeyring "new-keyring" new_keyring: bool, ";";
+    /// The parent to die with.
+    DieWithParent "die-with-parent" die_with_parent: Option<Parent>, "[=PID]\n";
+    /// The limit of descriptors, RLIMIT_NOFILE. A soft limit above the hard one becomes the hard one.
+    Nofile "nofile" nofile: Option<Limits>, " SOFT[:HARD]|hard\n";
+    /// The nice value.
+    Nice "nice" nice: Option<Number<-20, 19>>, " N;";
+    /// The scheduling policy and its priority.
+    Sched "sched" scheduling: Option<Scheduling>, " other|batch|idle|fifo:N|rr:N;";
+    /// The processors.
+    Cpus "cpus" processors: Option<Processors<'s>>, " LIST|all\n";
+    /// The I/O class.
+    Ionice "ionice" io_class: Option<IoClass>, " none|idle|best-effort[:N]|realtime[:N]\n";
+    /// The timer slack in nanoseconds.
+    TimerSlack "timer-slack" timer_slack: Option<Number<1, { i32::MAX }>>, " NS;";
     /// The out-of-memory score.
-    OomScoreAdj "oom-score-adj" oom_score: Option<Number<-1000, 1000>>, " N\n";
+    OomScoreAdj "oom-score-adj" oom_score: Option<Number<-1000, 1000>>, " N;";
+    /// The attributes that get their defaults back, but for those with a setting of their own.
+    Reset "reset" reset: AttributeSet, " LIST|all, as thp,cpus\n";
+    /// The limits of resources. Last because they are large: the fields before them get short offsets, and so shorter code.
+    Limit "limit" limits: LimitSet, " NAME=BOTH|SOFT:|:HARD|SOFT:HARD\n";
 }

@@ -61,7 +61,7 @@ impl SignalSet {
     }
 }
 
-impl Kind for SignalSet {
+impl Kind<'_> for SignalSet {
     const ARITY: Arity = Arity::Required;
 
     #[inline(never)]
@@ -112,7 +112,7 @@ impl fmt::Display for SignalSet {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SomeOrAll(pub SignalSet);
 
-impl Kind for SomeOrAll {
+impl Kind<'_> for SomeOrAll {
     const ARITY: Arity = Arity::Required;
 
     fn read(&mut self, value: &mut Value) -> Result<(), Mistake> {

@@ -8,11 +8,12 @@ use crate::errno::Errno;
 use crate::fd_plan::FdPlan;
 use crate::settings::Settings;
 use crate::status::{Failure, Report, Step};
+use crate::sys::Descriptor;
 
-/// The slate that a program is to start on, and where to tell how far that got.
+/// The slate that a program is to start on, and where to tell how far that got. In this order: what is large comes last, so
+/// that the fields before it get short offsets, and so shorter code.
+#[repr(C)]
 pub struct Slate<'a> {
-    /// The settings that were asked for.
-    pub settings: Settings,
     /// Where to report. The step of renaming moves the descriptor out of the program's way.
     pub report: Report,
     /// Whether this process may have interval timers that somebody else armed. A child has none before its first exec:
@@ -20,8 +21,14 @@ pub struct Slate<'a> {
     pub may_have_timers: bool,
     /// The current directory.
     pub directory: Option<Path<'a>>,
-    /// Which descriptor the program has from where. Last because it is large: the fields before it get short offsets,
-    /// and so shorter code.
+    /// The cgroup.
+    pub cgroup: Option<Cgroup<'a>>,
+    /// The descriptor that the program is open on, where it is executed by that. The step of renaming moves it out of the
+    /// way.
+    pub program: Option<Descriptor>,
+    /// The settings that were asked for.
+    pub settings: Settings<'a>,
+    /// Which descriptor the program has from where.
     pub descriptors: FdPlan,
 }
 
@@ -34,6 +41,15 @@ pub fn check(settings: &Settings, descriptors: &FdPlan) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// The directory of a cgroup.
+#[derive(Clone, Copy)]
+pub enum Cgroup<'a> {
+    /// By its path.
+    Path(Path<'a>),
+    /// As a descriptor of it.
+    Open(Descriptor),
 }
 
 /// A path that a failure may concern.

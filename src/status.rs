@@ -4,9 +4,11 @@ use core::num::NonZeroU32;
 
 use linux_raw_sys::errno::EINVAL;
 
-use crate::enum_of_texts;
+use crate::attribute::Attribute;
 use crate::errno::Errno;
 use crate::sys::Descriptor;
+use crate::text::Text;
+use crate::{capability, enum_of_texts, limit};
 
 /// A row: number, name, the attendant's code (0 for what its protocol cannot tell), what the detail of a failure is, and
 /// the message, in which `@` stands for what the detail names as text, and `#` for the detail as a number. The errno,
@@ -56,8 +58,29 @@ pub enum Concern {
     Descriptor,
     /// A signal.
     Signal,
-    /// A process.
+    /// A process, or a group of processes.
     Process,
+    /// A user or a group, by its number.
+    Identity,
+    /// A resource that has limits, by its number; see [`crate::limit::name`].
+    Resource,
+    /// A capability, by its number; see [`crate::capability::name`].
+    Capability,
+    /// An attribute, by its public number; see [`crate::attribute::Attribute`].
+    Attribute,
+}
+
+impl Concern {
+    /// The name of what the detail of a failure concerns, where it has one that relay knows.
+    pub fn name(self, detail: u32) -> Option<Text<'static>> {
+        match self {
+            Self::Resource => Some(limit::name(detail)),
+            // One that is newer than relay has none.
+            Self::Capability => Some(capability::name(detail)).filter(|name| name.first() != 0),
+            Self::Attribute => Attribute::from_number(detail).map(Attribute::text),
+            _ => None,
+        }
+    }
 }
 
 steps! {
@@ -124,6 +147,40 @@ steps! {
     29 Slate 0 Nothing "cannot find out the whole slate";
     /// Setting the mask of the permissions of new files.
     30 Umask 0 Nothing "cannot set the umask";
+    /// Entering a cgroup.
+    31 Cgroup 0 Argument "cannot enter cgroup @";
+    /// Joining a process group, which is the detail; 0 is one of its own.
+    32 ProcessGroup 0 Process "cannot join process group #";
+    /// Setting the nice value.
+    33 Nice 0 Nothing "cannot set the nice value";
+    /// Setting the scheduling policy.
+    34 Scheduling 0 Nothing "cannot set the scheduling policy";
+    /// Setting the processors.
+    35 Processors 0 Nothing "cannot set the processors";
+    /// Setting the I/O class.
+    36 IoClass 0 Nothing "cannot set the I/O class";
+    /// Setting the timer slack.
+    37 TimerSlack 0 Nothing "cannot set the timer slack";
+    /// Giving an attribute its default back.
+    38 Reset 0 Attribute "cannot reset @";
+    /// Setting the limits of a resource.
+    39 Limit 0 Resource "cannot set limit @";
+    /// Replacing the supplementary groups.
+    40 Groups 0 Nothing "cannot set the supplementary groups";
+    /// Changing to a group, which is the detail.
+    41 Group 0 Identity "cannot become group #";
+    /// Changing to a user, which is the detail.
+    42 User 0 Identity "cannot become user #";
+    /// The program could become root again.
+    43 RootKept 0 Nothing "root can be had again: give --caps too";
+    /// Taking a capability from the bounding set.
+    44 BoundingSet 0 Capability "cannot drop capability @";
+    /// Setting the capabilities.
+    45 Capabilities 0 Nothing "cannot set capabilities";
+    /// Giving the program a capability.
+    46 Capability 0 Capability "cannot give capability @";
+    /// Beginning a session keyring.
+    47 Keyring 0 Nothing "cannot begin a session keyring";
 }
 
 impl Step {

@@ -116,7 +116,7 @@ pub fn open_own_directory() -> Result<OwnedFile, Errno> {
     require_believed(sys::file_system(&directory)?.kind == PROC_SUPER_MAGIC)?;
     let copy = directory.copy()?;
     let mut digits = Digits::default();
-    let name = digits.of(copy.descriptor() as u32, false);
+    let name = digits.of(copy.descriptor() as u64, false);
     let appears = sys::has_link(&directory, name);
     drop(copy);
     require_believed(appears && !sys::has_link(&directory, name))?;

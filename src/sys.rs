@@ -8,19 +8,27 @@
 use core::ffi::CStr;
 use core::mem::{MaybeUninit, transmute, zeroed};
 use core::ptr::null_mut;
+use core::slice;
 
 use linux_raw_sys::errno::{EBADF, EIO, ENOSYS};
 use linux_raw_sys::general::{
-    __kernel_old_timespec, __kernel_sighandler_t, AT_EMPTY_PATH, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_OK, F_SETFD,
-    FD_CLOEXEC, MS_NOEXEC, O_CLOEXEC, O_PATH, RLIMIT_NOFILE, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction,
+    __kernel_old_timespec, __kernel_sighandler_t, __user_cap_data_struct, __user_cap_header_struct,
+    _LINUX_CAPABILITY_VERSION_3, AT_EMPTY_PATH, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_OK, F_SETFD, FD_CLOEXEC,
+    MS_NOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH, PRIO_PROCESS, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction,
     linux_dirent64, pollfd, rlimit64, statfs,
 };
 use linux_raw_sys::ioctl::TIOCSCTTY;
-use linux_raw_sys::prctl::{PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG};
+use linux_raw_sys::prctl::{
+    PR_CAP_AMBIENT, PR_GET_SPECULATION_CTRL, PR_SCHED_CORE, PR_SCHED_CORE_GET, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG,
+    PR_SET_SPECULATION_CTRL,
+};
 use syscalls::Sysno;
 
 use crate::call::raw_syscall;
+use crate::capability::CapabilitySet;
 use crate::errno::Errno;
+use crate::identity::MOST_GROUPS;
+use crate::scheduling::ProcessorMask;
 use crate::signal::SignalSet;
 use crate::text::{Strings, Text};
 
@@ -313,17 +321,20 @@ pub fn readable_now(wanted: &mut [usize]) -> Result<usize, Errno> {
     returned(unsafe { raw_syscall!(Sysno::pselect6, count, wanted.as_mut_ptr(), NULL, NULL, &raw const at_once, NULL) })
 }
 
-/// Reads RLIMIT_NOFILE into `limit`; see prlimit(2).
+/// The limits of a resource; see prlimit(2).
 #[inline(never)]
-pub fn descriptor_limit(limit: &mut rlimit64) -> Result<(), Errno> {
+pub fn limit(resource: u32) -> Result<rlimit64, Errno> {
+    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: reads nothing (NULL) and writes one structure.
-    succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, RLIMIT_NOFILE, NULL, &raw mut *limit) })
+    succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, resource, NULL, &raw mut limit) })?;
+    Ok(limit)
 }
 
-/// Sets RLIMIT_NOFILE; see prlimit(2).
-pub fn set_descriptor_limit(limit: &rlimit64) -> Result<(), Errno> {
+/// Sets the limits of a resource; see prlimit(2).
+#[inline(never)]
+pub fn set_limit(resource: u32, limit: &rlimit64) -> Result<(), Errno> {
     // SAFETY: reads one structure and writes nothing (NULL).
-    succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, RLIMIT_NOFILE, &raw const *limit, NULL) })
+    succeeded(unsafe { raw_syscall!(Sysno::prlimit64, 0, resource, &raw const *limit, NULL) })
 }
 
 /// Whether there is a file at `path`, whatever it is; see faccessat(2).
@@ -342,21 +353,31 @@ pub fn access(path: &CStr, mode: u32) -> Result<(), Errno> {
 /// Opens an existing file, close-on-exec, with the access mode `access`; see open(2).
 #[inline(never)]
 pub fn open(path: &CStr, access: u32) -> Result<OwnedFile, Errno> {
+    open_at(AT_FDCWD, path, access)
+}
+
+/// The same for a path that begins at a directory which is open.
+#[inline(never)]
+pub fn open_at(directory: Descriptor, path: &CStr, access: u32) -> Result<OwnedFile, Errno> {
     // SAFETY: the path ends with a NUL.
-    let opened = returned(unsafe { raw_syscall!(Sysno::openat, AT_FDCWD, path.as_ptr(), access | O_CLOEXEC) })?;
+    let opened = returned(unsafe { raw_syscall!(Sysno::openat, directory, path.as_ptr(), access | O_CLOEXEC) })?;
     Ok(OwnedFile(opened as Descriptor))
 }
 
-/// Where [`read_start`] puts what it reads, and a NUL: as much as the kernel looks at (execve(2), BINPRM_BUF_SIZE).
-pub type StartBuffer = [MaybeUninit<u8>; 256 + 1];
+/// Opens a directory for paths that begin there; see open(2), O_PATH.
+pub fn open_directory(path: &CStr) -> Result<OwnedFile, Errno> {
+    open(path, O_PATH | O_DIRECTORY)
+}
 
-/// Reads the beginning of a file up to its first NUL; the empty text where that fails; see read(2).
-pub fn read_start<'a>(file: &OwnedFile, buffer: &'a mut StartBuffer) -> Text<'a> {
+/// Reads the beginning of a file up to its first NUL, or as much as the buffer has room for beside a NUL; the empty text
+/// where that fails; see read(2).
+pub fn read_text<'a>(file: &OwnedFile, buffer: &'a mut [MaybeUninit<u8>]) -> Text<'a> {
+    let Some(room) = buffer.len().checked_sub(1) else { return Text::default() };
     let buffer = buffer.as_mut_ptr().cast::<u8>();
     // SAFETY: the kernel writes no further than the buffer but for its last byte, and has written as many bytes as it
     // returns. So there is a NUL (1), and what was written stays there for 'a (2).
     unsafe {
-        let length = raw_syscall!(Sysno::read, file.0, buffer, size_of::<StartBuffer>() - 1);
+        let length = raw_syscall!(Sysno::read, file.0, buffer, room);
         buffer.add(returned(length).unwrap_or(0)).write(0);
         Text::new(buffer.cast())
     }
@@ -390,10 +411,26 @@ pub fn change_directory(path: &CStr) -> Result<(), Errno> {
     succeeded(unsafe { raw_syscall!(Sysno::chdir, path.as_ptr()) })
 }
 
-/// Sets the mask of the permissions of new files; see umask(2). The kernel never refuses it, but a sandbox can.
-pub fn set_umask(mask: u32) -> Result<(), Errno> {
+/// Sets the mask of the permissions of new files, and returns what it was; see umask(2). The kernel never refuses it, but a
+/// sandbox can.
+pub fn set_umask(mask: u32) -> Result<u32, Errno> {
     // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::umask, mask) })
+    Ok(returned(unsafe { raw_syscall!(Sysno::umask, mask) })? as u32)
+}
+
+/// The current directory; see getcwd(2).
+pub fn directory(buffer: &mut LinkBuffer) -> Result<Text<'_>, Errno> {
+    // SAFETY: the kernel writes no further than the buffer, and a NUL at the end (1), which stays there (2).
+    unsafe {
+        succeeded(raw_syscall!(Sysno::getcwd, buffer.as_mut_ptr(), size_of::<LinkBuffer>()))?;
+        Ok(Text::new(buffer.as_ptr().cast()))
+    }
+}
+
+/// The status flags of the file that `descriptor` is open on; see fcntl(2), F_GETFL.
+pub fn status_flags(descriptor: Descriptor) -> Result<u32, Errno> {
+    // SAFETY: touches no memory.
+    Ok(returned(unsafe { raw_syscall!(Sysno::fcntl, descriptor, F_GETFL) })? as u32)
 }
 
 /// Begins a session; see setsid(2).
@@ -410,6 +447,110 @@ pub fn set_controlling_terminal(terminal: Descriptor) -> Result<(), Errno> {
     succeeded(unsafe { raw_syscall!(Sysno::ioctl, terminal, TIOCSCTTY, 0) })
 }
 
+/// Joins a process group; 0 is one of this process's own; see setpgid(2).
+pub fn set_process_group(group: u32) -> Result<(), Errno> {
+    // SAFETY: touches no memory; 0 is this process.
+    succeeded(unsafe { raw_syscall!(Sysno::setpgid, 0, group) })
+}
+
+/// Sets the nice value; see setpriority(2).
+pub fn set_nice(nice: i32) -> Result<(), Errno> {
+    // SAFETY: touches no memory; 0 is this process.
+    succeeded(unsafe { raw_syscall!(Sysno::setpriority, PRIO_PROCESS, 0, nice) })
+}
+
+/// Sets scheduling policy and priority; see sched_setscheduler(2).
+pub fn set_scheduling(policy: u32, priority: u32) -> Result<(), Errno> {
+    // SAFETY: reads one int, the only member of the structure; 0 is this process.
+    succeeded(unsafe { raw_syscall!(Sysno::sched_setscheduler, 0, policy, &raw const priority) })
+}
+
+/// Sets the processors that this process may run on; see sched_setaffinity(2).
+pub fn set_processors(mask: &ProcessorMask) -> Result<(), Errno> {
+    // SAFETY: reads no further than the mask; 0 is this process.
+    succeeded(unsafe { raw_syscall!(Sysno::sched_setaffinity, 0, size_of::<ProcessorMask>(), &raw const *mask) })
+}
+
+/// IOPRIO_WHO_PROCESS of linux/ioprio.h, which `linux-raw-sys` leaves out.
+const IOPRIO_WHO_PROCESS: u32 = 1;
+
+/// Sets the I/O class and level; see ioprio_set(2). Since Linux 2.6.13.
+pub fn set_io_priority(priority: u32) -> Result<(), Errno> {
+    // SAFETY: touches no memory; 0 is this process.
+    succeeded(unsafe { raw_syscall!(Sysno::ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) })
+}
+
+/// Sets the default memory policy; see set_mempolicy(2).
+pub fn set_default_memory_policy() -> Result<(), Errno> {
+    // SAFETY: MPOL_DEFAULT, 0, has no nodes (NULL).
+    succeeded(unsafe { raw_syscall!(Sysno::set_mempolicy, 0, NULL, 0) })
+}
+
+/// The mode of the memory policy; see get_mempolicy(2).
+pub fn memory_policy() -> Result<u32, Errno> {
+    let mut mode = 0_u32;
+    // SAFETY: writes one int; no nodes and no address are NULL.
+    succeeded(unsafe { raw_syscall!(Sysno::get_mempolicy, &raw mut mode, NULL, 0, NULL, 0) })?;
+    Ok(mode)
+}
+
+/// Sets the personality, and returns what it was; see personality(2).
+pub fn set_personality(personality: u32) -> Result<u32, Errno> {
+    // SAFETY: touches no memory.
+    Ok(returned(unsafe { raw_syscall!(Sysno::personality, personality) })? as u32)
+}
+
+/// The serial number of the session keyring, or where there is none, of the user's; see
+/// KEYCTL_GET_KEYRING_ID(2const).
+pub fn session_keyring() -> Result<u32, Errno> {
+    const KEYCTL_GET_KEYRING_ID: u32 = 0;
+    const KEY_SPEC_SESSION_KEYRING: i32 = -3;
+    // SAFETY: touches no memory; 0 is not to make one.
+    Ok(returned(unsafe { raw_syscall!(Sysno::keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0) })? as u32)
+}
+
+/// The nice value; see getpriority(2).
+pub fn nice() -> Result<i32, Errno> {
+    // SAFETY: touches no memory; 0 is this process.
+    let value = returned(unsafe { raw_syscall!(Sysno::getpriority, PRIO_PROCESS, 0) })?;
+    // The kernel's own call tells no negative number.
+    Ok(20 - value as i32)
+}
+
+/// The scheduling policy, and with it [`linux_raw_sys::general::SCHED_RESET_ON_FORK`]; see sched_getscheduler(2).
+pub fn policy() -> Result<u32, Errno> {
+    identity(Sysno::sched_getscheduler)
+}
+
+/// The scheduling priority; see sched_getparam(2).
+pub fn priority() -> Result<u32, Errno> {
+    let mut priority = 0_u32;
+    // SAFETY: writes one int, the only member of the structure; 0 is this process.
+    succeeded(unsafe { raw_syscall!(Sysno::sched_getparam, 0, &raw mut priority) })?;
+    Ok(priority)
+}
+
+/// Adds the processors that this process may run on to an empty mask; see sched_getaffinity(2).
+pub fn processors(mask: &mut ProcessorMask) -> Result<(), Errno> {
+    // SAFETY: writes no further than the mask; 0 is this process.
+    succeeded(unsafe { raw_syscall!(Sysno::sched_getaffinity, 0, size_of::<ProcessorMask>(), &raw mut *mask) })
+}
+
+/// The I/O class and level; see ioprio_get(2).
+pub fn io_priority() -> Result<u32, Errno> {
+    // SAFETY: touches no memory; 0 is this process.
+    Ok(returned(unsafe { raw_syscall!(Sysno::ioprio_get, IOPRIO_WHO_PROCESS, 0) })? as u32)
+}
+
+/// Joins a new session keyring without a name; see KEYCTL_JOIN_SESSION_KEYRING(2const).
+pub fn new_session_keyring() -> Result<(), Errno> {
+    const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
+    // SAFETY: no name is NULL.
+    let keyring = returned(unsafe { raw_syscall!(Sysno::keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) })?;
+    // It has a serial number.
+    require_done(keyring != 0)
+}
+
 /// Has this process killed when the thread that started it ends; see PR_SET_PDEATHSIG(2const).
 pub fn die_with_parent() -> Result<(), Errno> {
     set_attribute(PR_SET_PDEATHSIG, SIGKILL)
@@ -422,9 +563,161 @@ pub fn no_new_privileges() -> Result<(), Errno> {
 
 /// Sets an attribute of this process to a number; see prctl(2).
 #[inline(never)]
-fn set_attribute(attribute: u32, number: u32) -> Result<(), Errno> {
+pub fn set_attribute(attribute: u32, number: u32) -> Result<(), Errno> {
+    self::attribute(attribute, number).map(drop)
+}
+
+/// Asks for an attribute of this process, of those that are returned; see prctl(2). `detail` is 0 for most.
+#[inline(never)]
+pub fn attribute(attribute: u32, detail: u32) -> Result<u32, Errno> {
     // SAFETY: touches no memory.
-    succeeded(unsafe { raw_syscall!(Sysno::prctl, attribute, number, 0, 0, 0) })
+    Ok(returned(unsafe { raw_syscall!(Sysno::prctl, attribute, detail, 0, 0, 0) })? as u32)
+}
+
+/// Asks for an attribute of this process, of those that are written; see prctl(2).
+#[inline(never)]
+pub fn written_attribute(attribute: u32) -> Result<u32, Errno> {
+    let mut number = 0_u32;
+    // SAFETY: the calls that this is used for write one int.
+    succeeded(unsafe { raw_syscall!(Sysno::prctl, attribute, &raw mut number, 0, 0, 0) })?;
+    Ok(number)
+}
+
+/// The core-scheduling cookie of this process; see PR_SCHED_CORE_GET(2const). Since Linux 5.14.
+pub fn core_cookie() -> Result<u64, Errno> {
+    let mut cookie = 0_u64;
+    // SAFETY: writes one number; 0 is this process, and PIDTYPE_PID.
+    succeeded(unsafe { raw_syscall!(Sysno::prctl, PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, 0, &raw mut cookie) })?;
+    Ok(cookie)
+}
+
+/// The state of a speculation feature; see PR_GET_SPECULATION_CTRL(2const). Since Linux 4.17.
+pub fn speculation(feature: u32) -> Result<u32, Errno> {
+    attribute(PR_GET_SPECULATION_CTRL, feature)
+}
+
+/// Sets the state of a speculation feature; see PR_SET_SPECULATION_CTRL(2const).
+pub fn set_speculation(feature: u32, state: u32) -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    succeeded(unsafe { raw_syscall!(Sysno::prctl, PR_SET_SPECULATION_CTRL, feature, state, 0, 0) })
+}
+
+/// Changes the ambient set of capabilities, or tells of one; see PR_CAP_AMBIENT(2const). Since Linux 4.3.
+#[inline(never)]
+pub fn ambient_set(operation: u32, capability: u32) -> Result<u32, Errno> {
+    // SAFETY: touches no memory.
+    Ok(returned(unsafe { raw_syscall!(Sysno::prctl, PR_CAP_AMBIENT, operation, capability, 0, 0) })? as u32)
+}
+
+/// The layout of what capset(2) takes: two structures, the first for the lower 32 capabilities.
+type CapabilityData = [__user_cap_data_struct; 2];
+
+/// This process, and the layout above, _LINUX_CAPABILITY_VERSION_3. Since Linux 2.6.26.
+const CAPABILITY_HEADER: __user_cap_header_struct =
+    __user_cap_header_struct { version: _LINUX_CAPABILITY_VERSION_3, pid: 0 };
+
+/// The effective, permitted and inheritable capabilities; see capget(2).
+#[inline(never)]
+pub fn capabilities() -> Result<[CapabilitySet; 3], Errno> {
+    let none = __user_cap_data_struct { effective: 0, permitted: 0, inheritable: 0 };
+    let mut data: CapabilityData = [none; 2];
+    // The kernel writes its own version where it does not know this one.
+    let mut header = CAPABILITY_HEADER;
+    // SAFETY: reads and writes one header and two structures.
+    succeeded(unsafe { raw_syscall!(Sysno::capget, &raw mut header, &raw mut data) })?;
+    let [lower, upper] = data;
+    let set = |upper: u32, lower: u32| CapabilitySet(u64::from(upper) << 32 | u64::from(lower));
+    Ok([
+        set(upper.effective, lower.effective),
+        set(upper.permitted, lower.permitted),
+        set(upper.inheritable, lower.inheritable),
+    ])
+}
+
+/// Sets the effective, permitted and inheritable capabilities; see capset(2).
+pub fn set_capabilities(capabilities: CapabilitySet) -> Result<(), Errno> {
+    let all = |set: u32| __user_cap_data_struct { effective: set, permitted: set, inheritable: set };
+    let data: CapabilityData = [all(capabilities.0 as u32), all((capabilities.0 >> 32) as u32)];
+    let mut header = CAPABILITY_HEADER;
+    // SAFETY: reads one header, which it may write to, and two structures.
+    succeeded(unsafe { raw_syscall!(Sysno::capset, &raw mut header, &raw const data) })
+}
+
+// On 32 bits the first calls of these names take identities of 16 bits.
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use syscalls::Sysno::{
+    getgroups as GETGROUPS, getresgid as GETRESGID, getresuid as GETRESUID, setgroups as SETGROUPS,
+    setresgid as SETRESGID, setresuid as SETRESUID,
+};
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use syscalls::Sysno::{
+    getgroups32 as GETGROUPS, getresgid32 as GETRESGID, getresuid32 as GETRESUID, setgroups32 as SETGROUPS,
+    setresgid32 as SETRESGID, setresuid32 as SETRESUID,
+};
+
+/// Sets the supplementary groups; see setgroups(2).
+pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
+    // SAFETY: reads no further than the slice.
+    succeeded(unsafe { raw_syscall!(SETGROUPS, groups.len(), groups.as_ptr()) })
+}
+
+/// Room for supplementary groups.
+pub struct GroupBuffer([MaybeUninit<u32>; MOST_GROUPS]);
+
+impl GroupBuffer {
+    /// Room that is free.
+    pub const fn new() -> Self {
+        Self([MaybeUninit::uninit(); _])
+    }
+}
+
+impl Default for GroupBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The supplementary groups; see getgroups(2). EINVAL where there is no room for all.
+pub fn groups(buffer: &mut GroupBuffer) -> Result<&[u32], Errno> {
+    let buffer = buffer.0.as_mut_ptr().cast::<u32>();
+    // SAFETY: the kernel writes no further than the buffer, and has written as many groups as it returns; they stay there
+    // as long as the buffer is borrowed.
+    unsafe {
+        let count = returned(raw_syscall!(GETGROUPS, MOST_GROUPS, buffer))?;
+        Ok(slice::from_raw_parts(buffer, count))
+    }
+}
+
+/// Sets the real, effective and saved group, of this thread alone; see setresgid(2).
+pub fn set_group_ids(group: u32) -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    succeeded(unsafe { raw_syscall!(SETRESGID, group, group, group) })
+}
+
+/// Sets the real, effective and saved user, of this thread alone; see setresuid(2).
+pub fn set_user_ids(user: u32) -> Result<(), Errno> {
+    // SAFETY: touches no memory.
+    succeeded(unsafe { raw_syscall!(SETRESUID, user, user, user) })
+}
+
+/// The real, effective and saved group; see getresgid(2).
+pub fn group_ids() -> Result<[u32; 3], Errno> {
+    three_identities(GETRESGID)
+}
+
+/// The real, effective and saved user; see getresuid(2).
+pub fn user_ids() -> Result<[u32; 3], Errno> {
+    three_identities(GETRESUID)
+}
+
+/// What getresuid(2) or getresgid(2) writes. All ones, which no identity is, where a sandbox says that it was written.
+#[inline(never)]
+fn three_identities(call: Sysno) -> Result<[u32; 3], Errno> {
+    let mut found = [u32::MAX; 3];
+    let [real, effective, saved] = &mut found;
+    // SAFETY: writes three numbers.
+    succeeded(unsafe { raw_syscall!(call, &raw mut *real, &raw mut *effective, &raw mut *saved) })?;
+    Ok(found)
 }
 
 /// An identity of this process: `getpid`, `getppid`, ... without arguments. The kernel never refuses it, but a sandbox can.
@@ -479,6 +772,17 @@ pub fn set_disposition(signal: u32, ignored: bool) -> Result<(), Errno> {
     }
     // SAFETY: reads one structure and writes nothing (NULL).
     succeeded(unsafe { raw_syscall!(Sysno::rt_sigaction, signal, &raw const action, NULL, SIGNAL_SET_SIZE) })
+}
+
+/// Whether one of the three interval timers is armed; see getitimer(2).
+pub fn is_armed(timer: u32) -> Result<bool, Errno> {
+    let mut found = MaybeUninit::<itimerval>::uninit();
+    // SAFETY: writes one structure.
+    let found = unsafe {
+        succeeded(raw_syscall!(Sysno::getitimer, timer, found.as_mut_ptr()))?;
+        found.assume_init()
+    };
+    Ok(found.it_value.tv_sec != 0 || found.it_value.tv_usec != 0)
 }
 
 /// Whether a signal is ignored; see rt_sigaction(2).

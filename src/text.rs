@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::ffi::{CStr, c_char};
+use core::fmt::{self, Write};
 use core::iter;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -82,6 +83,30 @@ impl<'a> From<&'a CStr> for Text<'a> {
     }
 }
 
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_c_str() == other.as_c_str()
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        self.as_c_str().fmt(out)
+    }
+}
+
+/// What is not UTF-8 is replaced.
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        self.as_c_str().to_bytes().utf8_chunks().try_for_each(|chunk| {
+            out.write_str(chunk.valid())?;
+            if chunk.invalid().is_empty() { Ok(()) } else { out.write_char(char::REPLACEMENT_CHARACTER) }
+        })
+    }
+}
+
 /// The empty one.
 impl Default for Text<'_> {
     #[inline(never)]
@@ -141,6 +166,15 @@ impl<'s> Strings<'_, 's> {
             rest = rest.split_first()?.1;
         }
         rest.first()
+    }
+
+    /// How many strings there are.
+    pub fn count(self) -> usize {
+        let (mut count, mut rest) = (0, self);
+        while let Some((_, next)) = rest.split_first() {
+            (count, rest) = (count + 1, next);
+        }
+        count
     }
 
     /// As a system call takes it.
@@ -203,14 +237,14 @@ macro_rules! enum_of_texts {
     };
 }
 
-/// The place for a number in decimal, as a text: a sign, ten digits and the NUL.
+/// The place for a number in decimal, as a text: a sign, twenty digits and the NUL.
 #[derive(Default)]
-pub struct Digits([u8; 12]);
+pub struct Digits([u8; 22]);
 
 impl Digits {
     /// The digits of `number`, with a minus sign before them where it `is_negative`.
     #[inline(never)]
-    pub fn of(&mut self, mut number: u32, is_negative: bool) -> Text<'_> {
+    pub fn of(&mut self, mut number: u64, is_negative: bool) -> Text<'_> {
         // From the last one; the NUL is there.
         let mut first = self.0.len() - 1;
         let mut put = |byte| {

@@ -100,23 +100,38 @@ impl<'a> Value<'a> {
 
     /// Takes a number from 0 to `most` in digits below `radix`, which is 10 at the most.
     #[inline(never)]
-    pub fn number(&mut self, radix: u8, most: u32) -> Result<u32, Mistake> {
+    pub fn large_number(&mut self, radix: u8, most: u64) -> Result<u64, Mistake> {
         let mut number = None;
         while let Some((byte, rest)) = self.rest.split_first()
             && byte.wrapping_sub(b'0') < radix
         {
-            let longer = u64::from(number.unwrap_or(0)) * u64::from(radix) + u64::from(byte - b'0');
-            if longer > u64::from(most) {
-                return Err(Mistake::MALFORMED);
-            }
-            (number, self.rest) = (Some(longer as u32), rest);
+            let shifted = number.unwrap_or(0_u64).checked_mul(radix.into());
+            let longer = shifted.and_then(|shifted| shifted.checked_add((byte - b'0').into()));
+            let longer = longer.filter(|&longer| longer <= most).ok_or(Mistake::MALFORMED)?;
+            (number, self.rest) = (Some(longer), rest);
         }
         number.ok_or(Mistake::MALFORMED)
+    }
+
+    /// The same for what fits into 32 bits.
+    #[inline(never)]
+    pub fn number(&mut self, radix: u8, most: u32) -> Result<u32, Mistake> {
+        self.large_number(radix, most.into()).map(|number| number as u32)
     }
 
     /// Takes a number from 0 to 2,147,483,647 in decimal.
     pub fn decimal(&mut self) -> Result<i32, Mistake> {
         self.number(10, i32::MAX as u32).map(|number| number as i32)
+    }
+
+    /// Takes a number from `low` to `high` in decimal, with a minus sign where it is negative.
+    #[inline(never)]
+    pub fn signed(&mut self, low: i32, high: i32) -> Result<i32, Mistake> {
+        let is_negative = low < 0 && self.take(b'-');
+        let number = self.decimal()?;
+        let number = if is_negative { -number } else { number };
+        require(low <= number && number <= high)?;
+        Ok(number)
     }
 
     /// Takes a list of numbers and ranges of them, `5,7-9`, and hands each number to `add` until that fails.
@@ -163,13 +178,15 @@ pub enum Arity {
 }
 
 /// A kind of setting: how one is read from the option's value and written as the option.
-pub trait Kind: Sized {
+///
+/// What is too long to be held by value borrows the option's text for `'s`.
+pub trait Kind<'s>: Sized {
     /// Whether the option has a value.
     const ARITY: Arity;
 
     /// Takes the option's value. Where the option is given again, a single value replaces the one before and lists add
     /// up.
-    fn read(&mut self, value: &mut Value) -> Result<(), Mistake>;
+    fn read(&mut self, value: &mut Value<'s>) -> Result<(), Mistake>;
 
     /// Hands the arguments that make this setting out of nothing to `add`: none where it is as it is by default.
     ///
@@ -181,7 +198,7 @@ pub trait Kind: Sized {
 }
 
 /// Whether something is to be done.
-impl Kind for bool {
+impl Kind<'_> for bool {
     const ARITY: Arity = Arity::None;
 
     fn read(&mut self, _: &mut Value) -> Result<(), Mistake> {
@@ -201,22 +218,22 @@ impl Kind for bool {
 }
 
 /// A single value, whose [`fmt::Display`] is what [`Single::take`] reads.
-pub trait Single: Copy + fmt::Display {
+pub trait Single<'s>: Copy + fmt::Display {
     /// Whether it can be left out.
     const ARITY: Arity = Arity::Required;
 
     /// Takes it.
-    fn take(value: &mut Value) -> Result<Self, Mistake>;
+    fn take(value: &mut Value<'s>) -> Result<Self, Mistake>;
 
     /// Any one; see [`Kind::any`].
     fn any(next: &mut dyn FnMut() -> u32) -> Self;
 }
 
 /// What is not asked for is left as it is.
-impl<T: Single> Kind for Option<T> {
+impl<'s, T: Single<'s>> Kind<'s> for Option<T> {
     const ARITY: Arity = T::ARITY;
 
-    fn read(&mut self, value: &mut Value) -> Result<(), Mistake> {
+    fn read(&mut self, value: &mut Value<'s>) -> Result<(), Mistake> {
         *self = Some(T::take(value)?);
         Ok(())
     }
@@ -242,17 +259,23 @@ impl<const LOW: i32, const HIGH: i32> Number<LOW, HIGH> {
         if LOW <= number && number <= HIGH { Some(Self(number)) } else { None }
     }
 
+    /// The same where it is known to be in range; else the lowest.
+    pub const fn fixed(number: i32) -> Self {
+        match Self::new(number) {
+            Some(number) => number,
+            None => Self(LOW),
+        }
+    }
+
     /// The number.
     pub const fn get(self) -> i32 {
         self.0
     }
 }
 
-impl<const LOW: i32, const HIGH: i32> Single for Number<LOW, HIGH> {
+impl<const LOW: i32, const HIGH: i32> Single<'_> for Number<LOW, HIGH> {
     fn take(value: &mut Value) -> Result<Self, Mistake> {
-        let is_negative = LOW < 0 && value.take(b'-');
-        let number = value.decimal()?;
-        Self::new(if is_negative { -number } else { number }).ok_or(Mistake::MALFORMED)
+        value.signed(LOW, HIGH).map(Self)
     }
 
     fn any(next: &mut dyn FnMut() -> u32) -> Self {
@@ -262,6 +285,40 @@ impl<const LOW: i32, const HIGH: i32> Single for Number<LOW, HIGH> {
 }
 
 impl<const LOW: i32, const HIGH: i32> fmt::Display for Number<LOW, HIGH> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// A process group: one of the program's own, or the one with this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessGroup(u32);
+
+impl ProcessGroup {
+    /// From its identifier; 0 is one of the program's own. Nothing where it is too large for one.
+    pub const fn new(id: u32) -> Option<Self> {
+        if id <= i32::MAX as u32 { Some(Self(id)) } else { None }
+    }
+
+    /// Its identifier; 0 for one of the program's own.
+    pub const fn id(self) -> u32 {
+        self.0
+    }
+}
+
+impl Single<'_> for ProcessGroup {
+    const ARITY: Arity = Arity::Optional;
+
+    fn take(value: &mut Value) -> Result<Self, Mistake> {
+        value.decimal().map(|id| Self(id as u32))
+    }
+
+    fn any(next: &mut dyn FnMut() -> u32) -> Self {
+        Self(next() % 3)
+    }
+}
+
+impl fmt::Display for ProcessGroup {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         self.0.fmt(out)
     }
@@ -283,7 +340,7 @@ impl<const HIGH: u32> Octal<HIGH> {
     }
 }
 
-impl<const HIGH: u32> Single for Octal<HIGH> {
+impl<const HIGH: u32> Single<'_> for Octal<HIGH> {
     fn take(value: &mut Value) -> Result<Self, Mistake> {
         value.number(8, HIGH).map(Self)
     }
@@ -323,7 +380,7 @@ impl Parent {
     }
 }
 
-impl Single for Parent {
+impl Single<'_> for Parent {
     const ARITY: Arity = Arity::Optional;
 
     fn take(value: &mut Value) -> Result<Self, Mistake> {
@@ -338,69 +395,5 @@ impl Single for Parent {
 impl fmt::Display for Parent {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         self.id().fmt(out)
-    }
-}
-
-/// A limit: a number, or the hard limit as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// 0 to 2,147,483,647.
-    Number(u32),
-    /// The hard limit as it is.
-    Hard,
-}
-
-impl Limit {
-    /// A number, or where no descriptor can have it, [`Self::Hard`].
-    pub const fn new(number: u32) -> Self {
-        if number <= i32::MAX as u32 { Self::Number(number) } else { Self::Hard }
-    }
-
-    fn take(value: &mut Value) -> Result<Self, Mistake> {
-        if value.take_text(b"hard") {
-            Ok(Self::Hard)
-        } else {
-            value.decimal().map(|number| Self::Number(number as u32))
-        }
-    }
-
-    fn any(next: &mut dyn FnMut() -> u32) -> Self {
-        Self::new(next())
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(out),
-            Self::Hard => out.write_str("hard"),
-        }
-    }
-}
-
-/// A soft and a hard limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The soft limit. One above the hard limit is the hard limit.
-    pub soft: Limit,
-    /// The hard limit.
-    pub hard: Limit,
-}
-
-impl Single for Limits {
-    fn take(value: &mut Value) -> Result<Self, Mistake> {
-        let soft = Limit::take(value)?;
-        let hard = if value.take(b':') { Limit::take(value)? } else { Limit::Hard };
-        Ok(Self { soft, hard })
-    }
-
-    fn any(next: &mut dyn FnMut() -> u32) -> Self {
-        Self { soft: Limit::any(next), hard: Limit::any(next) }
-    }
-}
-
-impl fmt::Display for Limits {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "{}:{}", self.soft, self.hard)
     }
 }

@@ -1,8 +1,10 @@
 //! What went wrong, so that it can be matched, and told to a user.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -13,6 +15,7 @@ use exec_relay::status::{self, Step};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::interpreter::interpreter;
+use crate::launch::{Cgroup, Launch};
 
 /// Why a program was not launched. Nothing is left behind, no process, no zombie, no open descriptor, but for what
 /// [`Error::Timeout`] says.
@@ -121,26 +124,65 @@ pub enum Concern {
     Program,
     /// The interpreter that the program names, where its file could be read.
     Interpreter(Option<PathBuf>),
-    /// The directory to change to.
+    /// A directory: the one to change to, or that of a cgroup.
     Directory(PathBuf),
-    /// A descriptor, by the number that it has in the program.
+    /// A descriptor, by the number that it has in the program. One of a cgroup's directory, or that the program is executed
+    /// by, has the number that it has here.
     Descriptor(i32),
     /// A signal.
     Signal(u32),
-    /// A process: the parent.
+    /// A process: the parent. Or a process group; 0 is one of the program's own.
     Process(u32),
+    /// A user or a group, by its number.
+    Identity(u32),
+    /// A resource that has limits.
+    Limit {
+        /// Its number; see getrlimit(2).
+        resource: u32,
+        /// Its name, as [`Launch::limit`] takes it; empty for one that this library does not know.
+        name: &'static str,
+    },
+    /// A capability.
+    Capability {
+        /// Its number.
+        number: u32,
+        /// Its name without `CAP_`, as capabilities(7) has it; empty for one that this library does not know.
+        name: &'static str,
+    },
+    /// An attribute that was to be reset.
+    Attribute {
+        /// Its public number: its place among the words of `--reset`.
+        number: u32,
+        /// Its word, `thp` for one; empty for one that this library does not know.
+        name: &'static str,
+    },
     /// One of relay's own arguments: an option that it does not know, or does not take so. It is of another version.
     Argument(String),
 }
 
 impl Concern {
-    fn new(step: Step, detail: u32, program: &Path, directory: Option<PathBuf>, arguments: &[CString]) -> Self {
-        match step {
-            Step::Exec => return Self::Program,
-            Step::Interpreter => return Self::Interpreter(interpreter(program)),
-            Step::Directory => return Self::Directory(directory.unwrap_or_default()),
+    fn new(step: Step, detail: u32, launch: &Launch, arguments: &[CString]) -> Self {
+        let executed = launch.exec_fd.as_ref().map(AsRawFd::as_raw_fd);
+        let path = |path: &CString| PathBuf::from(OsStr::from_bytes(path.to_bytes()));
+        match (step, executed) {
+            (Step::Exec, None) => return Self::Program,
+            (Step::Exec, Some(file)) => return Self::Descriptor(file),
+            (Step::Interpreter, None) => return Self::Interpreter(interpreter(launch.program())),
+            (Step::Interpreter, Some(file)) => {
+                let interpreter = interpreter(Path::new(&format!("/proc/self/fd/{file}")));
+                let is_there = interpreter.as_ref().is_some_and(|interpreter| interpreter.exists());
+                return if is_there { Self::Descriptor(file) } else { Self::Interpreter(interpreter) };
+            }
+            (Step::Directory, _) => return Self::Directory(launch.directory.as_ref().map(path).unwrap_or_default()),
+            (Step::Cgroup, _) => {
+                return match &launch.cgroup {
+                    Some(Cgroup::Path(directory)) => Self::Directory(path(directory)),
+                    _ => Self::Descriptor(detail as i32),
+                };
+            }
             _ => {}
         }
+        let name = || step.concern().name(detail).and_then(|name| name.as_c_str().to_str().ok()).unwrap_or_default();
         match step.concern() {
             status::Concern::Nothing => Self::Nothing,
             status::Concern::Argument => {
@@ -150,18 +192,47 @@ impl Concern {
             status::Concern::Descriptor => Self::Descriptor(detail as i32),
             status::Concern::Signal => Self::Signal(detail),
             status::Concern::Process => Self::Process(detail),
+            status::Concern::Identity => Self::Identity(detail),
+            status::Concern::Resource => Self::Limit { resource: detail, name: name() },
+            status::Concern::Capability => Self::Capability { number: detail, name: name() },
+            status::Concern::Attribute => Self::Attribute { number: detail, name: name() },
         }
     }
 
-    /// As a step's message has it in the place of `@` or `#`.
-    fn subject(&self) -> String {
+    /// What stands for `#` in a step's message.
+    fn number(&self) -> String {
         match self {
-            Self::Nothing | Self::Program | Self::Interpreter(_) => String::new(),
-            Self::Directory(path) => path.display().to_string(),
             Self::Descriptor(number) => number.to_string(),
-            Self::Signal(number) | Self::Process(number) => number.to_string(),
-            Self::Argument(argument) => argument.clone(),
+            Self::Signal(number) | Self::Process(number) | Self::Identity(number) => number.to_string(),
+            Self::Limit { resource: number, .. } | Self::Capability { number, .. } | Self::Attribute { number, .. } => {
+                number.to_string()
+            }
+            Self::Nothing | Self::Program | Self::Interpreter(_) | Self::Directory(_) | Self::Argument(_) => {
+                String::new()
+            }
         }
+    }
+
+    /// What stands for `@` in a step's message.
+    fn name(&self) -> String {
+        match self {
+            Self::Directory(path) => path.display().to_string(),
+            Self::Argument(argument) => argument.clone(),
+            // Of a cgroup, which is called by its directory otherwise.
+            Self::Descriptor(number) => format!("of descriptor {number}"),
+            Self::Limit { name, .. } | Self::Capability { name, .. } | Self::Attribute { name, .. } => {
+                // What has no name is called by its number.
+                if name.is_empty() { self.number() } else { (*name).to_owned() }
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// A step's message about this.
+    fn message(&self, step: Step) -> String {
+        let message = step.text().as_c_str().to_string_lossy();
+        // In this order: what stands for `@` may be any text.
+        message.replace('#', &self.number()).replace('@', &self.name())
     }
 }
 
@@ -202,23 +273,17 @@ impl Error {
     }
 
     /// A step's failure, from the numbers of the record of a relay that was started with `arguments`.
-    pub(crate) fn of_record(
-        program: &Path,
-        directory: Option<PathBuf>,
-        arguments: &[CString],
-        [number, errno, detail]: [u32; 3],
-    ) -> Self {
+    pub(crate) fn of_record(launch: &Launch, arguments: &[CString], [number, errno, detail]: [u32; 3]) -> Self {
         // No errno tells of a mistake; whoever looks for one is not to find that all went well.
         let errno = if errno == 0 { libc::EINVAL } else { errno as i32 };
         let cause = io::Error::from_raw_os_error(errno);
+        let program = launch.program().to_owned();
         match Step::from_number(number) {
-            Some(step) => Self::Step {
-                program: program.to_owned(),
-                step,
-                cause,
-                concern: Concern::new(step, detail, program, directory, arguments),
-            },
-            None => Self::UnknownStep { program: program.to_owned(), number, cause, detail },
+            Some(step) => {
+                let concern = Concern::new(step, detail, launch, arguments);
+                Self::Step { program, step, cause, concern }
+            }
+            None => Self::UnknownStep { program, number, cause, detail },
         }
     }
 }
@@ -259,21 +324,29 @@ impl fmt::Display for Error {
                     (Step::Interpreter, Concern::Interpreter(Some(path))) => {
                         write!(out, "the interpreter {} it names is missing", path.display())
                     }
+                    (Step::Interpreter, Concern::Descriptor(number)) => {
+                        write!(
+                            out,
+                            "its interpreter cannot open it: a script needs /proc, and descriptor {number} kept open under \
+                             this number: {}",
+                            reason(cause)
+                        )
+                    }
                     (Step::Interpreter, _) => write!(out, "the interpreter it names is missing"),
+                    // One that is executed by its descriptor may not be what is at a path.
+                    (Step::Exec, Concern::Descriptor(_)) => write!(out, "{}", reason(cause)),
                     (Step::Exec, _) => {
                         let denied = cause.raw_os_error() == Some(libc::EACCES);
                         let why = if denied { why_denied(program) } else { None };
                         write!(out, "{}", reason(cause))?;
                         why.map_or(Ok(()), |why| write!(out, ": {why}"))
                     }
-                    (_, Concern::Argument(argument)) => {
-                        let message = step.text().as_c_str().to_string_lossy().replace('@', argument);
-                        write!(out, "the relay is of another version: {message}")
+                    (_, Concern::Argument(_)) => {
+                        write!(out, "the relay is of another version: {}", concern.message(*step))
                     }
-                    _ => {
-                        let message = step.text().as_c_str().to_string_lossy();
-                        write!(out, "{}: {}", message.replace(['@', '#'], &concern.subject()), reason(cause))
-                    }
+                    // No errno tells of it.
+                    (Step::RootKept, _) => write!(out, "{}", concern.message(*step)),
+                    _ => write!(out, "{}: {}", concern.message(*step), reason(cause)),
                 }
             }
             Self::UnknownStep { program, number, cause, detail } => {

@@ -12,6 +12,7 @@ use exec_relay::sys::{self, Descriptor, DescriptorTable};
 use exec_relay::text::Strings;
 
 use crate::child::Process;
+use crate::dumpable::Dumpable;
 use crate::error::Error;
 use crate::prepared::Prepared;
 use crate::spawn::{Spawned, Work, spawn};
@@ -28,6 +29,7 @@ pub fn launch(prepared: &mut Prepared) -> Result<Process, Error> {
         None => launch.environment.vector(),
     };
     let kept = prepared.kept();
+    let changes_user = prepared.slate.settings.user.is_some();
     let work = InPlace {
         program: slate::Path { path: &launch.program, argument: 0 },
         kept: &kept,
@@ -37,7 +39,11 @@ pub fn launch(prepared: &mut Prepared) -> Result<Process, Error> {
         slate: &mut prepared.slate,
     };
     let program = || Path::to_owned(launch.program());
-    match spawn(work) {
+    let dumpable = changes_user.then(Dumpable::new);
+    let spawned = spawn(work);
+    // The child has let go of this memory.
+    drop(dumpable);
+    match spawned {
         Ok(Spawned::Executes(process)) => Ok(process),
         Ok(Spawned::Failed(failure)) => Err(prepared.step_failed(failure)),
         Ok(Spawned::Gone(status)) => Err(Error::Killed { program: program(), status, may_have_begun: false }),
@@ -75,7 +81,9 @@ impl Work for InPlace<'_, '_> {
 
     fn exec(&self) -> Failure {
         let ignored = self.slate.settings.ignored;
-        exec::exec(self.program, self.arguments, self.environment, |milliseconds| pause(milliseconds, ignored))
+        exec::exec(self.program, self.slate.program, self.arguments, self.environment, |milliseconds| {
+            pause(milliseconds, ignored)
+        })
     }
 }
 

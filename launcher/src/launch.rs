@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use exec_relay::fd_plan;
+use exec_relay::identity::MOST_GROUPS;
+use exec_relay::limit::{self, Limits};
 use exec_relay::options::{self, Name, Other};
 use exec_relay::settings::{Setting, Settings};
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::Step;
 use exec_relay::text::Text;
-use exec_relay::value::{Limit, Limits, Mistake, Number, Octal, Parent, Value, decimal, require};
+use exec_relay::value::{Mistake, Number, Octal, Parent, ProcessGroup, Value, decimal, require};
+use rustix::process::{getegid, geteuid};
 
 use crate::environment::Environment;
 
@@ -21,6 +24,10 @@ use crate::environment::Environment;
 pub const HARD_LIMIT: u32 = u32::MAX;
 
 /// How a program gets from this process to its own; see the [crate's documentation](crate#which-vehicle).
+///
+/// Where none is chosen it is [`Self::InPlace`], unless an attribute is to be reset that belongs to the memory
+/// (`--reset` of `coredump-filter`, `thp`, `ksm`, or `all`): then it is [`Self::Relay`], since a child that shares this
+/// process's memory would reset this process's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Vehicle {
@@ -36,6 +43,36 @@ pub enum Vehicle {
     /// The relay program at this absolute path: the program itself, not a script around it, whose name would be taken for
     /// the relay's.
     RelayAt(PathBuf),
+}
+
+/// A limit of a resource, for [`Launch::limit`]. A number is one too: `0`, `Limit::Number(0)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// A number in the resource's own unit; see getrlimit(2). `u64::MAX`, which is RLIM_INFINITY there, is no limit.
+    Number(u64),
+    /// No limit.
+    Unlimited,
+    /// The hard limit as it is here.
+    Hard,
+    /// Whichever of the two it is stays as it is here.
+    Kept,
+}
+
+impl From<u64> for Limit {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl Limit {
+    fn as_relay_has_it(self) -> limit::Limit {
+        match self {
+            Self::Number(number) => limit::Limit::new(number),
+            Self::Unlimited => limit::Limit::UNLIMITED,
+            Self::Hard => limit::Limit::HARD,
+            Self::Kept => limit::Limit::KEPT,
+        }
+    }
 }
 
 /// A descriptor for the program: lent, or given away for as long as the [`Launch`] lives.
@@ -102,11 +139,18 @@ impl<'fd, T: Into<Source<'fd>>> From<T> for Stdio<'fd> {
     }
 }
 
+/// The directory of a cgroup.
+pub(crate) enum Cgroup<'fd> {
+    Path(CString),
+    Open(Source<'fd>),
+}
+
 /// A program to be launched, and what it is to find.
 ///
 /// What is not asked for is the clean slate: descriptors 0, 1 and 2 and no others, every signal at its default, none
-/// blocked, no interval timer, and a soft limit of 1024 descriptors. Environment, directory, umask, session and the rest
-/// are this process's.
+/// blocked, no interval timer, and a soft limit of 1024 descriptors. Environment, directory, umask, session, user,
+/// capabilities, scheduling and the rest are this process's. `option("--reset=all")` gives the program the kernel's
+/// defaults of what else it would inherit.
 ///
 /// A mistake in a value is told by [`Launch::launch`]. One `Launch` can be launched several times, from several threads.
 ///
@@ -122,16 +166,22 @@ pub struct Launch<'fd> {
     pub(crate) kept: Vec<RawFd>,
     pub(crate) listening: Vec<Source<'fd>>,
     pub(crate) pulse: bool,
-    /// What relay has the same options for.
-    pub(crate) settings: Settings,
+    /// What relay has the same options for, as far as methods have asked for it.
+    pub(crate) settings: Settings<'static>,
+    /// The texts of settings, in the order of the calls. Not read into the settings above, since some settings borrow theirs.
+    pub(crate) texts: Vec<(Setting, CString)>,
+    pub(crate) cgroup: Option<Cgroup<'fd>>,
+    /// What is executed in the place of the file at `program`.
+    pub(crate) exec_fd: Option<Source<'fd>>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) vehicle: Vehicle,
+    /// None where it was not chosen.
+    pub(crate) vehicle: Option<Vehicle>,
     /// The first mistake.
     pub(crate) mistake: Option<String>,
 }
 
 impl<'fd> Launch<'fd> {
-    /// A launch of the program at this absolute path. PATH is never searched.
+    /// A launch of the program at this absolute path. PATH is never searched. With [`Self::exec_fd`] it is any name.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut launch = Self {
             program: CString::default(),
@@ -145,17 +195,17 @@ impl<'fd> Launch<'fd> {
             listening: Vec::new(),
             pulse: false,
             settings: Settings {
-                nofile: Some(Limits { soft: Limit::Number(1024), hard: Limit::Hard }),
+                nofile: Some(Limits { soft: limit::Limit::of_descriptors(1024), hard: limit::Limit::HARD }),
                 ..Settings::default()
             },
+            texts: Vec::new(),
             timeout: Some(Duration::from_secs(30)),
-            vehicle: Vehicle::default(),
+            cgroup: None,
+            exec_fd: None,
+            vehicle: None,
             mistake: None,
         };
         launch.program = launch.string(program.as_ref());
-        if launch.program.as_bytes().first() != Some(&b'/') {
-            launch.mistake(format!("{:?} is not an absolute path", program.as_ref()));
-        }
         launch
     }
 
@@ -285,19 +335,20 @@ impl<'fd> Launch<'fd> {
     /// above the hard one becomes the hard one; to raise the hard one is a privilege, without which the launch fails with
     /// EPERM.
     pub fn nofile(&mut self, soft: u32, hard: Option<u32>) -> &mut Self {
-        self.settings.nofile = Some(Limits { soft: Limit::new(soft), hard: hard.map_or(Limit::Hard, Limit::new) });
+        let hard = hard.map_or(limit::Limit::HARD, limit::Limit::of_descriptors);
+        self.settings(Setting::Nofile).nofile = Some(Limits { soft: limit::Limit::of_descriptors(soft), hard });
         self
     }
 
     /// Leaves RLIMIT_NOFILE as it is here.
     pub fn keep_nofile(&mut self) -> &mut Self {
-        self.settings.nofile = None;
+        self.settings(Setting::Nofile).nofile = None;
         self
     }
 
     /// The mask of the permissions of new files, 0 to 0o777; see umask(2).
     pub fn umask(&mut self, mask: u32) -> &mut Self {
-        self.settings.umask = self.checked(Octal::new(mask), || format!("{mask:#o} is no umask"));
+        self.settings(Setting::Umask).umask = self.checked(Octal::new(mask), || format!("{mask:#o} is no umask"));
         self
     }
 
@@ -309,7 +360,8 @@ impl<'fd> Launch<'fd> {
 
     /// Begins a session whose controlling terminal is what the program's descriptor with this number is.
     pub fn ctty(&mut self, terminal: RawFd) -> &mut Self {
-        self.settings.terminal = self.checked(Number::new(terminal), || format!("{terminal} is no descriptor"));
+        self.settings(Setting::Ctty).terminal =
+            self.checked(Number::new(terminal), || format!("{terminal} is no descriptor"));
         self
     }
 
@@ -341,7 +393,7 @@ impl<'fd> Launch<'fd> {
     /// Has the program killed when the *thread* that launches it ends, which may be long before the process does; see
     /// PR_SET_PDEATHSIG(2const). [`Self::pulse`] tells the other way round, and for the whole process.
     pub fn die_with_parent(&mut self) -> &mut Self {
-        self.settings.die_with_parent = Some(Parent::Any);
+        self.settings(Setting::DieWithParent).die_with_parent = Some(Parent::Any);
         self
     }
 
@@ -353,31 +405,208 @@ impl<'fd> Launch<'fd> {
 
     /// The program's out-of-memory score, -1000 to 1000; see proc_pid_oom_score_adj(5). Needs /proc.
     pub fn oom_score_adj(&mut self, score: i32) -> &mut Self {
-        self.settings.oom_score = self.checked(Number::new(score), || format!("{score} is no out-of-memory score"));
+        self.settings(Setting::OomScoreAdj).oom_score =
+            self.checked(Number::new(score), || format!("{score} is no out-of-memory score"));
+        self
+    }
+
+    /// The program's real, effective and saved user, by its number; see credentials(7).
+    ///
+    /// [`Self::uid`], [`Self::gid`] and [`Self::groups`] are the parts of one setting, `option("--user=UID:GID,GROUP")`,
+    /// and each changes its part of it. A part that none of them names: user and group are this process's effective ones
+    /// at the call that names the first part, and there are no supplementary groups. So `uid(1000)` alone leaves the group of
+    /// this process, root's perhaps, and takes all supplementary groups away.
+    ///
+    /// ```
+    /// # use exec_relay_launcher::Launch;
+    /// let mut launch = Launch::new("/usr/bin/server");
+    /// launch.uid(1000).gid(1000).groups([44, 27]);
+    /// ```
+    ///
+    /// Whoever leaves root loses all capabilities, unless [`Self::caps`] says which to keep. Where the program could become
+    /// root again all the same, the launch fails.
+    ///
+    /// A child of [`Vehicle::InPlace`] that changes its user shares this process's memory until it is the program. So long the
+    /// kernel lets nobody without privileges trace either of them, and this process is not dumpable: a crash leaves no core
+    /// dump, and the files in /proc/self are root's. The launch sets that back as soon as no such child is left; a change
+    /// of it by another thread meanwhile, PR_SET_DUMPABLE(2const), is lost. By a relay there is no such moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Step::User`], [`Step::Group`] and [`Step::Groups`] with EPERM where CAP_SETUID or CAP_SETGID is missing,
+    /// [`Step::RootKept`]; see setresuid(2), setgroups(2).
+    pub fn uid(&mut self, user: u32) -> &mut Self {
+        if user == u32::MAX {
+            self.mistake(format!("{user} is no user"));
+            return self;
+        }
+        self.user(|parts| parts.user = user)
+    }
+
+    /// The program's real, effective and saved group, by its number; see [`Self::uid`].
+    pub fn gid(&mut self, group: u32) -> &mut Self {
+        if group == u32::MAX {
+            self.mistake(format!("{group} is no group"));
+            return self;
+        }
+        self.user(|parts| parts.group = group)
+    }
+
+    /// The program's supplementary groups, these and no others, 256 at the most; see [`Self::uid`] and setgroups(2).
+    pub fn groups(&mut self, groups: impl IntoIterator<Item = u32>) -> &mut Self {
+        let groups: Vec<_> = groups.into_iter().take(MOST_GROUPS + 1).collect();
+        if groups.contains(&u32::MAX) {
+            self.mistake(format!("{} is no group", u32::MAX));
+            return self;
+        }
+        if groups.len() > MOST_GROUPS {
+            self.mistake(format!("more than {MOST_GROUPS} groups are asked for"));
+            return self;
+        }
+        self.user(|parts| parts.groups = groups)
+    }
+
+    /// The program's capabilities, exactly these, in all five sets, the bounding set included: a list of names as
+    /// capabilities(7) has them, `"NET_BIND_SERVICE,CHOWN"`, or `"none"`. With or without `CAP_`, in upper or lower case, or
+    /// by number. The last list counts.
+    ///
+    /// By names, since neither Rust nor the libc crate has constants for the numbers; and none must be said in so many
+    /// words, so that a list which happens to be empty is a mistake.
+    ///
+    /// # Errors
+    ///
+    /// [`Step::Capability`] with EPERM for one that this process has not got, [`Step::BoundingSet`] with EPERM where it
+    /// lacks CAP_SETPCAP.
+    pub fn caps(&mut self, list: &str) -> &mut Self {
+        self.text(Setting::Caps, list, "is no list of capabilities")
+    }
+
+    /// The program's process group, by its number; 0 begins one of its own. See setpgid(2).
+    ///
+    /// # Errors
+    ///
+    /// [`Step::ProcessGroup`] with EPERM where there is no such group in the program's session.
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        self.settings(Setting::ProcessGroup).process_group = self
+            .checked(u32::try_from(group).ok().and_then(ProcessGroup::new), || format!("{group} is no process group"));
+        self
+    }
+
+    /// The limits of a resource, by its name as prlimit(1) has it: `"core"`, `"nproc"`, `"memlock"`. What is to stay says so,
+    /// [`Limit::Kept`]. Other resources are not touched. For `"nofile"` this counts for more than [`Self::nofile`].
+    ///
+    /// ```
+    /// # use exec_relay_launcher::{Launch, Limit};
+    /// let mut launch = Launch::new("/usr/bin/server");
+    /// launch.limit("core", 0, 0).limit("nproc", 100, Limit::Kept).limit("memlock", Limit::Unlimited, Limit::Unlimited);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Step::Limit`] with EPERM where the hard limit is to rise and CAP_SYS_RESOURCE is missing, with EINVAL where the soft
+    /// limit is above the hard one; see getrlimit(2).
+    pub fn limit(&mut self, resource: &str, soft: impl Into<Limit>, hard: impl Into<Limit>) -> &mut Self {
+        let [soft, hard] = [soft.into(), hard.into()];
+        if [soft, hard] == [Limit::Kept; 2] {
+            self.mistake(format!("both limits of {resource:?} are to be kept, so that nothing is asked for"));
+            return self;
+        }
+        let limits = Limits { soft: soft.as_relay_has_it(), hard: hard.as_relay_has_it() };
+        if resource.contains('=') || !self.add_text(Setting::Limit, &format!("{resource}={limits}")) {
+            self.mistake(format!("{resource:?} is no resource that has limits"));
+        }
+        self
+    }
+
+    /// The program's nice value, -20 (favoured) to 19; see setpriority(2).
+    ///
+    /// # Errors
+    ///
+    /// [`Step::Nice`] with EACCES where it is to be lower than RLIMIT_NICE allows and CAP_SYS_NICE is missing.
+    pub fn nice(&mut self, nice: i32) -> &mut Self {
+        self.settings(Setting::Nice).nice = self.checked(Number::new(nice), || format!("{nice} is no nice value"));
+        self
+    }
+
+    /// The program's scheduling policy, in the words of relay's option: `"other"`, `"batch"`, `"idle"`, or with a priority
+    /// from 1 to 99 `"fifo:10"`, `"rr:10"`; see sched(7).
+    ///
+    /// A child of [`Vehicle::InPlace`] is scheduled so before it is the program, and this thread waits for it. Take a relay
+    /// for `"idle"`, or a high nice value, where the processors are busy.
+    ///
+    /// # Errors
+    ///
+    /// [`Step::Scheduling`] with EPERM where RLIMIT_RTPRIO does not allow it and CAP_SYS_NICE is missing.
+    pub fn sched(&mut self, policy: &str) -> &mut Self {
+        self.text(Setting::Sched, policy, "is no scheduling policy")
+    }
+
+    /// The processors that the program may run on, by their numbers from 0 to 8191; see sched_setaffinity(2). Numbers that
+    /// the machine does not have, or the cpuset does not allow, are passed over. `option("--cpus=all")` is all that it
+    /// allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Step::Processors`] with EINVAL where none of them is left.
+    pub fn cpus(&mut self, processors: impl IntoIterator<Item = usize>) -> &mut Self {
+        let list: Vec<_> = processors.into_iter().map(|processor| processor.to_string()).collect();
+        self.text(Setting::Cpus, &list.join(","), "is no list of processors")
+    }
+
+    /// The program's cgroup, by a descriptor of its directory, which may be one for a path alone (O_PATH); see cgroups(7).
+    /// `option("--cgroup=DIR")` names it by a path, which each launch opens. The last of both counts.
+    ///
+    /// The new process enters it first of all, so the cgroup is charged for all that follows. It writes to the file
+    /// `cgroup.procs`: some 30 µs, or 5 to 10 ms where nobody has done that for a while, unless the file system is mounted with
+    /// `favordynmods`. In a cgroup that is frozen the process stops there, and with it this thread, until somebody thaws it;
+    /// no vehicle and no timeout helps.
+    ///
+    /// # Errors
+    ///
+    /// [`Step::Cgroup`]: EACCES where this process may not write there, EOPNOTSUPP or EBUSY where that cgroup takes no
+    /// processes, ENOENT where it is none.
+    pub fn cgroup(&mut self, directory: impl Into<Source<'fd>>) -> &mut Self {
+        self.cgroup = Some(Cgroup::Open(directory.into()));
+        self
+    }
+
+    /// Executes the file that this descriptor is open on. The path given to [`Self::new`] is then only the program's
+    /// `argv[0]`, and the name for it in errors, and need not be absolute. See execveat(2), AT_EMPTY_PATH; Linux 3.19.
+    ///
+    /// The program does not have the descriptor. A script needs it, since its interpreter opens it by /proc or /dev/fd:
+    /// [`Self::keep`] it then, under the same number.
+    ///
+    /// # Errors
+    ///
+    /// As of a path; ETXTBSY where the file is open for writing, by this descriptor too.
+    pub fn exec_fd(&mut self, file: impl Into<Source<'fd>>) -> &mut Self {
+        self.exec_fd = Some(file.into());
         self
     }
 
     /// How long a launch by a relay may take, 30 seconds by default; nothing for as long as it takes. It is for the case
     /// that a stranger, forked from this process without exec, holds the status pipe open. InPlace has no pipe to hold;
-    /// it waits for execve(2), and does so for as long as that takes.
+    /// it waits for execve(2), and does so for as long as that takes. Neither does this end a wait in a frozen cgroup; see
+    /// [`Self::cgroup`].
     pub fn timeout(&mut self, timeout: impl Into<Option<Duration>>) -> &mut Self {
         self.timeout = timeout.into();
         self
     }
 
-    /// How to launch it.
+    /// How to launch it; see [`Vehicle`] for what is taken where this is not called.
     pub fn vehicle(&mut self, vehicle: Vehicle) -> &mut Self {
-        self.vehicle = vehicle;
+        self.vehicle = Some(vehicle);
         self
     }
 
     /// Any option of relay as text, `--name=value` or `--name`: for settings that come from a file or a command line, and
-    /// for those that have no method of their own. What it means is in relay's README and manual. Unlike relay, which clears
+    /// for those that have no method of their own: `--reset`, `--ionice`, `--timer-slack`, `--new-keyring`. What it means is
+    /// in relay's README and manual. `--keep-timers` keeps none, since a new process has none of this one's. Unlike relay, which clears
     /// the environment first, then unsets, then sets, this takes effect in the order of the calls, as methods do.
     ///
-    /// Not those that say where relay reports or that print something; and not `--fd`, `--pulse` and `--listen-fds`, which
-    /// name descriptors of this process by their numbers: [`Self::fd`], [`Self::pulse`] and [`Self::listen_fds`] take them
-    /// by what keeps them open.
+    /// Not those that say where relay reports or that print something; and not `--fd`, `--pulse`, `--listen-fds` and
+    /// `--exec-fd`, which name descriptors of this process by their numbers: [`Self::fd`], [`Self::pulse`],
+    /// [`Self::listen_fds`] and [`Self::exec_fd`] take them by what keeps them open.
     ///
     /// ```
     /// # use exec_relay_launcher::Launch;
@@ -421,7 +650,8 @@ impl<'fd> Launch<'fd> {
                     Some(2) => _ = self.stderr(Stdio::Closed),
                     _ => return Err("closes 0, 1 or 2: all others are closed anyway".to_owned()),
                 },
-                Other::Fd | Other::Pulse => {
+                Other::Cgroup => self.cgroup = Some(Cgroup::Path(value.as_c_str().to_owned())),
+                Other::Fd | Other::Pulse | Other::ExecFd => {
                     return Err("names a descriptor by its number, which an option cannot lend".to_owned());
                 }
                 Other::ListenFds => {
@@ -435,10 +665,50 @@ impl<'fd> Launch<'fd> {
         Ok(())
     }
 
-    fn read_setting(&mut self, setting: Setting, value: Text) -> Result<(), Mistake> {
-        let mut value = Value::new(value);
-        self.settings.read(setting, &mut value)?;
-        value.finish()
+    /// Checks a setting that is given as text, and notes it. A single value counts for more than one from a call before.
+    fn read_setting(&mut self, setting: Setting, text: Text) -> Result<(), Mistake> {
+        let mut value = Value::new(text);
+        Settings::default().read(setting, &mut value)?;
+        value.finish()?;
+        self.texts.push((setting, text.as_c_str().to_owned()));
+        Ok(())
+    }
+
+    /// Takes the value of an option. Whether it is well formed.
+    fn add_text(&mut self, setting: Setting, text: &str) -> bool {
+        CString::new(text).is_ok_and(|text| self.read_setting(setting, Text::from(&*text)).is_ok())
+    }
+
+    /// The same, and notes what it is that is not.
+    fn text(&mut self, setting: Setting, text: &str, mistake: &str) -> &mut Self {
+        if !self.add_text(setting, text) {
+            self.mistake(format!("{text:?} {mistake}"));
+        }
+        self
+    }
+
+    /// Changes a part of the user that was asked for last, where one was.
+    fn user(&mut self, change: impl FnOnce(&mut UserParts)) -> &mut Self {
+        let mut settings = Settings::default();
+        if let Some((setting, text)) = self.texts.iter().rfind(|(setting, _)| *setting == Setting::User) {
+            // There is no mistake: it was read before.
+            let _ = settings.read(*setting, &mut Value::new(text.as_c_str().into()));
+        }
+        let mut parts = match settings.user {
+            Some(user) => UserParts { user: user.user, group: user.group, groups: user.groups().collect() },
+            None => UserParts { user: geteuid().as_raw(), group: getegid().as_raw(), groups: Vec::new() },
+        };
+        change(&mut parts);
+        let UserParts { user, group, groups } = parts;
+        let groups: String = groups.iter().map(|group| format!(",{group}")).collect();
+        self.texts.retain(|(setting, _)| *setting != Setting::User);
+        self.text(Setting::User, &format!("{user}:{group}{groups}"), "is no user")
+    }
+
+    /// The settings of a method count for more than the text of a call before.
+    fn settings(&mut self, setting: Setting) -> &mut Settings<'static> {
+        self.texts.retain(|(other, _)| *other != setting);
+        &mut self.settings
     }
 
     fn read_kept(&mut self, list: Text) -> Result<(), Mistake> {
@@ -505,6 +775,13 @@ impl fmt::Debug for Launch<'_> {
         write!(out, "{:?}", self.program)?;
         self.arguments.iter().try_for_each(|argument| write!(out, " {argument:?}"))
     }
+}
+
+/// Who a program is to be.
+struct UserParts {
+    user: u32,
+    group: u32,
+    groups: Vec<u32>,
 }
 
 /// What can be the name of a variable.

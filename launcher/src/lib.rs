@@ -25,6 +25,9 @@
 //! | what it needs | nothing | a file, or memfd_create(2) and execveat(2) with the right to execute memory |
 //! | the calling thread is stopped | until the program's file is mapped | until relay's small file is mapped |
 //! | [`Launch::timeout`] | not needed and not looked at | ends a launch that hangs |
+//! | `--reset` of what belongs to the memory | an error; where no vehicle is chosen, Relay is taken | works |
+//! | another user or group | this process is not dumpable until the program runs: [`Launch::uid`] | nothing happens to this process |
+//! | privileges of a host that is not root | all that it has | those that it keeps at an exec: the ambient set |
 //! | killed before the program began | told apart, but where a thread of the host waits with `__WALL` and reaps the program too | told apart where nobody else reaps the process and its memory or name can be looked at |
 //!
 //! InPlace is the default because it needs nothing that a sandbox may lack, is the faster one, and can prove more. Take
@@ -41,6 +44,7 @@ compile_error!("exec-relay-launcher is for Linux");
 
 mod child;
 mod descriptors;
+mod dumpable;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod environment;
@@ -63,7 +67,7 @@ pub use child::Child;
 pub use error::{Concern, Error};
 #[doc(inline)]
 pub use exec_relay::status::Step;
-pub use launch::{HARD_LIMIT, Launch, Source, Stdio, Vehicle};
+pub use launch::{HARD_LIMIT, Launch, Limit, Source, Stdio, Vehicle};
 
 /// The examples of the README are run as the others are.
 #[cfg(doctest)]

@@ -1,9 +1,7 @@
 //! All that a launch needs, made before there is a child: nothing is allocated afterwards.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::process;
 
 use exec_relay::errno::Errno;
@@ -11,16 +9,17 @@ use exec_relay::fd_plan::{self, FdPlan};
 use exec_relay::settings::Settings;
 use exec_relay::signal::{self, SomeOrAll};
 use exec_relay::slate::{self, Slate};
-use exec_relay::status::{Failure, Report};
+use exec_relay::status::{Failure, Report, Step};
 use exec_relay::sys;
 use exec_relay::text::Text;
-use exec_relay::value::Parent;
+use exec_relay::value::{Parent, Value};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Resource, getrlimit};
 
-use crate::descriptors::{null, pipe};
+use crate::descriptors::{beside, null, pipe};
 use crate::error::Error;
-use crate::launch::{Launch, Stdio};
+use crate::launch::{Cgroup, Launch, Stdio};
 use crate::sys::{copy_of, of_errno};
 use crate::vector::Vector;
 
@@ -44,6 +43,9 @@ pub struct Prepared<'l> {
 
 impl<'l> Prepared<'l> {
     pub fn new(launch: &'l Launch) -> Result<Self, Error> {
+        if launch.exec_fd.is_none() && launch.program.as_bytes().first() != Some(&b'/') {
+            return Err(Error::Request { mistake: format!("{:?} is not an absolute path", launch.program) });
+        }
         let argv0 = launch.argv0.as_ref().unwrap_or(&launch.program);
         let arguments = [argv0].into_iter().chain(&launch.arguments).map(|argument| Text::from(&**argument));
         let mut prepared = Self {
@@ -52,6 +54,8 @@ impl<'l> Prepared<'l> {
                 settings: settings(launch)?,
                 report: Report::Returned,
                 may_have_timers: false,
+                cgroup: None,
+                program: None,
                 directory: launch.directory.as_deref().map(|path| slate::Path { path, argument: 0 }),
                 descriptors: FdPlan::default(),
             }),
@@ -66,6 +70,7 @@ impl<'l> Prepared<'l> {
         for (target, source) in sources(launch) {
             sys::is_open(source).map_err(|errno| Error::Source { source, target, cause: of_errno(errno) })?;
         }
+        prepared.take_lent()?;
         prepared.keep()?;
         for (target, source) in sources(launch) {
             prepared.want(target, source)?;
@@ -79,6 +84,8 @@ impl<'l> Prepared<'l> {
             prepared.give(target, theirs)?;
             prepared.pulse = Some(ours);
         }
+        prepared.set_program_aside()?;
+        prepared.open_cgroup()?;
         slate::check(&prepared.slate.settings, &prepared.slate.descriptors)
             .map_err(|failure| prepared.step_failed(failure))?;
         Ok(prepared)
@@ -91,9 +98,7 @@ impl<'l> Prepared<'l> {
 
     /// The error that a record tells, step, errno and detail, of a relay that was started with `arguments`.
     pub fn record_failed(&self, record: [u32; 3], arguments: &[CString]) -> Error {
-        let directory = self.launch.directory.as_ref();
-        let directory = directory.map(|directory| PathBuf::from(OsStr::from_bytes(directory.to_bytes())));
-        Error::of_record(self.launch.program(), directory, arguments, record)
+        Error::of_record(self.launch, arguments, record)
     }
 
     /// Those that the program has under the number that they have here.
@@ -120,6 +125,11 @@ impl<'l> Prepared<'l> {
                 continue;
             }
             seen.push(target);
+            // The file that is executed is lent too, and a script's interpreter is to find it under its own number.
+            if self.slate.program == Some(target) {
+                self.want(target, target)?;
+                continue;
+            }
             match sys::is_open(target) {
                 Ok(()) => open.push(target),
                 // Whatever gets this number meanwhile is not what was to be kept.
@@ -145,6 +155,48 @@ impl<'l> Prepared<'l> {
                 Err(cause) => return Err(what(cause)),
             }
         }
+        Ok(())
+    }
+
+    /// Notes what is lent and no descriptor of the program's.
+    fn take_lent(&mut self) -> Result<(), Error> {
+        if let Some(file) = &self.launch.exec_fd {
+            let number = file.as_raw_fd();
+            sys::is_open(number).map_err(|errno| self.step_failed(Failure::new(Step::Exec, errno, 0)))?;
+            self.slate.program = Some(number);
+        }
+        if let Some(Cgroup::Open(directory)) = &self.launch.cgroup {
+            let number = directory.as_raw_fd();
+            sys::is_open(number).map_err(|errno| self.step_failed(Failure::new(Step::Cgroup, errno, number as u32)))?;
+            self.slate.cgroup = Some(slate::Cgroup::Open(number));
+        }
+        Ok(())
+    }
+
+    /// Has the file that is executed open under a number that the program gives to nothing else. A relay is told that
+    /// number before descriptors get theirs.
+    fn set_program_aside(&mut self) -> Result<(), Error> {
+        let plan = &self.slate.descriptors;
+        let in_the_way = |&number: &RawFd| plan.is_target(number) && !plan.keeps(number);
+        let Some(number) = self.slate.program.filter(in_the_way) else { return Ok(()) };
+        let copy = copy_of(number).and_then(|copy| beside(plan, copy));
+        let copy = copy.map_err(Error::host("a descriptor of the program's file"))?;
+        self.slate.program = Some(copy.as_raw_fd());
+        self.theirs.push(copy);
+        Ok(())
+    }
+
+    /// Opens the directory of a cgroup that is named by its path.
+    fn open_cgroup(&mut self) -> Result<(), Error> {
+        let Some(Cgroup::Path(path)) = &self.launch.cgroup else { return Ok(()) };
+        let opened = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let opened = opened.map_err(Into::into).and_then(|open| beside(&self.slate.descriptors, open));
+        let directory = opened.map_err(|cause: std::io::Error| {
+            let errno = Errno::new(cause.raw_os_error().unwrap_or(libc::EINVAL) as u32);
+            self.step_failed(Failure::new(Step::Cgroup, errno, 0))
+        })?;
+        self.slate.cgroup = Some(slate::Cgroup::Open(directory.as_raw_fd()));
+        self.theirs.push(directory);
         Ok(())
     }
 
@@ -201,8 +253,12 @@ fn asked_wrongly(target: RawFd, errno: Errno) -> Error {
 }
 
 /// The settings, with what they say of this process in the place of what it is.
-fn settings(launch: &Launch) -> Result<Settings, Error> {
-    let mut settings = launch.settings;
+fn settings<'l>(launch: &'l Launch) -> Result<Settings<'l>, Error> {
+    let mut settings: Settings<'l> = launch.settings.clone();
+    for (setting, text) in &launch.texts {
+        // There is no mistake: it was read before.
+        let _ = settings.read(*setting, &mut Value::new(text.as_c_str().into()));
+    }
     // Those that are ignored now. A signal that has a handler would run it in a child that kept it.
     let SomeOrAll(kept) = std::mem::take(&mut settings.keep_ignored);
     for signal in kept.signals().filter(|&signal| signal::can_be_changed(signal)) {

@@ -26,6 +26,7 @@
 //! Emulators make such ones (src/spawn.rs). The relay reports all the same; only what failed before it is not told then.
 
 use std::ffi::{CString, OsStr};
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -67,9 +68,11 @@ pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, E
     let arguments = arguments(prepared, writer.as_raw_fd());
     let (argv, envp) =
         (Vector::new(arguments.iter().map(|argument| Text::from(&**argument))), launch.environment.vector());
-    // Those that are under their number already, and the status descriptor.
+    // Those that are under their number already, the status descriptor, and the file that the relay is to execute.
     let mut kept = prepared.kept();
     kept.push(writer.as_raw_fd());
+    kept.extend(prepared.slate.program);
+    let names = names_of_program(prepared);
     let work = ExecRelay {
         program: &relay.program,
         kept: &kept,
@@ -88,7 +91,7 @@ pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, E
             return Err(Error::Killed { program: launch.program().to_owned(), status, may_have_begun: false });
         }
     };
-    let report = Report { reader, path, deadline, prepared, arguments: &arguments };
+    let report = Report { reader, path, deadline, prepared, arguments: &arguments, names };
     report.conclude(process, &relay)
 }
 
@@ -97,7 +100,9 @@ fn failed_before_relay(prepared: &Prepared, path: Option<&Path>, failure: Failur
     let errno = failure.errno() as i32;
     match (failure.step(), errno) {
         // The program's arguments are among relay's.
-        (Step::Exec, libc::E2BIG) | (Step::Rename | Step::Descriptors, _) => prepared.step_failed(failure),
+        (Step::Exec, libc::E2BIG) | (Step::Cgroup | Step::Rename | Step::Descriptors, _) => {
+            prepared.step_failed(failure)
+        }
         _ => Error::Relay { relay: path.map(Path::to_owned), cause: io::Error::from_raw_os_error(errno) },
     }
 }
@@ -116,6 +121,8 @@ impl Work for ExecRelay<'_, '_> {
     const IS_PROVEN: bool = false;
 
     fn prepare(&mut self, mut table: DescriptorTable) -> Result<(), Failure> {
+        // Here, not in the relay: it is first of all, and the relay has no descriptor of the cgroup.
+        steps::enter_cgroup(self.slate.cgroup)?;
         steps::give_numbers(self.slate, &mut table)?;
         steps::unmark(self.kept, &mut table)
     }
@@ -126,7 +133,7 @@ impl Work for ExecRelay<'_, '_> {
             // that none stops this process while it pauses.
             Program::Path(path) => {
                 let path = slate::Path { path, argument: 0 };
-                exec::exec(path, self.arguments, self.environment, sys::pause)
+                exec::exec(path, None, self.arguments, self.environment, sys::pause)
             }
             Program::File { file, path } => {
                 let errno = sys::execve_file(file.as_raw_fd(), self.arguments, self.environment);
@@ -197,13 +204,27 @@ fn embedded(_: &Prepared) -> Result<Relay, Error> {
 
 /// Whether the process executes the program, where it can be told. It is the relay or the program, and has let go of the
 /// status pipe.
-fn has_begun(id: i32, program: &Path, relay: &Relay) -> Option<bool> {
+fn has_begun(id: i32, names: &[Vec<u8>], relay: &Relay) -> Option<bool> {
     if has_memory(id) {
         return Some(true);
     }
     // Where both can have the same name it tells nothing.
-    let name = name_in_proc(id).filter(|_| !relay.names.contains(&name_of(program)))?;
+    let name = name_in_proc(id).filter(|_| !names.iter().any(|name| relay.names.contains(name)))?;
     Some(!relay.names.contains(&name))
+}
+
+/// The names that the program's process can have.
+fn names_of_program(prepared: &Prepared) -> Vec<Vec<u8>> {
+    let Some(number) = prepared.slate.program else { return vec![name_of(prepared.launch.program())] };
+    let number = number.to_string();
+    // Its number, or since Linux 6.14 the file's own name, behind which this link says where it is deleted.
+    let mut names = vec![number.clone().into_bytes()];
+    if let Ok(link) = fs::read_link(format!("/proc/self/fd/{number}")) {
+        let link = link.as_os_str().as_bytes();
+        let all = [link, link.strip_suffix(b" (deleted)").unwrap_or(link)];
+        names.extend(all.map(|link| name_of(Path::new(OsStr::from_bytes(link)))));
+    }
+    names
 }
 
 /// The name of a process, where /proc tells it.
@@ -233,6 +254,9 @@ fn arguments(prepared: &Prepared, status: RawFd) -> Vec<CString> {
         prepared.wanted.iter().filter(|(target, _)| *target > 2).map(|(target, _)| target.to_string()).collect();
     if !kept.is_empty() {
         add(format!("--keep={}", kept.join(",")));
+    }
+    if let Some(program) = prepared.slate.program {
+        add(format!("--exec-fd={program}"));
     }
     for descriptor in &prepared.closed {
         add(format!("--close={descriptor}"));
@@ -279,6 +303,8 @@ struct Report<'p, 'l> {
     deadline: Option<Instant>,
     prepared: &'p Prepared<'l>,
     arguments: &'p [CString],
+    /// The names that the program's process can have.
+    names: Vec<Vec<u8>>,
 }
 
 impl Report<'_, '_> {
@@ -359,7 +385,7 @@ impl Report<'_, '_> {
     fn prove(&self, process: &mut Process, relay: &Relay) -> End {
         let program = self.prepared.launch.program();
         loop {
-            let has_begun = has_begun(process.id, program, relay);
+            let has_begun = has_begun(process.id, &self.names, relay);
             // Looked at after that: while this says that it is there, the name was its own.
             let (status, may_have_begun) =
                 match process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {

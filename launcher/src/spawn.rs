@@ -30,11 +30,23 @@
 //! valgrind and qemu-user make a fork of this clone: nothing that the child writes is seen here, not even that it runs.
 //! That is how it is found out. qemu-user makes no child without a termination signal, nor a pidfd with it.
 //!
+//! # A child that changes its user
+//!
+//! As long as it shares this memory, whoever may write to its memory may write to the host's. The kernel sees to that
+//! nobody but root may: it clears the flag of the memory that src/dumpable.rs is about. Signals the new user can send to it:
+//! SIGSTOP stops this thread until SIGCONT, and SIGKILL is the error [`Spawned::Gone`].
+//!
 //! # Why clone(2) and not clone3(2)
 //!
-//! What clone3 adds is not needed: CLONE_PIDFD and the choice of the termination signal are in both. The C library has
-//! a function for clone, so this needs no assembler for any architecture, and sandboxes let it through: they cannot see
+//! With CLONE_VM the child begins on another stack. clone3 does not call a function on that, so its caller must be written in
+//! assembler, for each architecture. The C library has a function for clone. Sandboxes let clone through, too: they cannot see
 //! clone3's flags, so many answer ENOSYS or EPERM to it.
+//!
+//! CLONE_PIDFD and the choice of the termination signal are in both. The one thing that is missed is CLONE_INTO_CGROUP, a
+//! child that is born in its cgroup. Ours writes to `cgroup.procs` instead, which takes the kernel about 30 µs; but 5 to 10 ms
+//! where nobody has done that for a while, since it then waits until every processor has passed through the scheduler
+//! (an RCU grace period), and all that fork or end meanwhile wait too. The mount option `favordynmods` does away with that
+//! wait (Linux 6.0).
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};

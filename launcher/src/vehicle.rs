@@ -1,5 +1,7 @@
 //! From a [`Launch`] to a [`Child`], by the vehicle that was chosen.
 
+use exec_relay::attribute::AttributeSet;
+
 use crate::child::{Child, reap_left};
 use crate::error::Error;
 use crate::launch::{Launch, Vehicle};
@@ -24,11 +26,36 @@ impl Launch<'_> {
         }
         reap_left();
         let mut prepared = Prepared::new(self)?;
-        let process = match &self.vehicle {
+        let process = match self.vehicle_for(prepared.slate.settings.reset)? {
             Vehicle::InPlace => in_place::launch(&mut prepared)?,
             Vehicle::Relay => relay::launch(&mut prepared, None)?,
             Vehicle::RelayAt(path) => relay::launch(&mut prepared, Some(path))?,
         };
         Ok(Child::new(process, prepared.pipes, prepared.pulse))
+    }
+
+    /// The vehicle, for a program for which these attributes are reset. What belongs to the memory a child that shares this
+    /// process's memory would reset for this process too.
+    fn vehicle_for(&self, reset: AttributeSet) -> Result<&Vehicle, Error> {
+        let mut of_memory = AttributeSet::default();
+        reset.attributes().filter(|attribute| attribute.is_of_memory()).for_each(|attribute| of_memory.add(attribute));
+        match &self.vehicle {
+            None if of_memory == AttributeSet::default() => Ok(&Vehicle::InPlace),
+            None if cfg!(feature = "embedded") => Ok(&Vehicle::Relay),
+            None => Err(Error::Request {
+                mistake: format!(
+                    "to reset {of_memory} takes a relay, since in place it would change this process, and this library was \
+                     built without the feature `embedded`: use Vehicle::RelayAt with the path of a relay, or name the other \
+                     attributes alone"
+                ),
+            }),
+            Some(Vehicle::InPlace) if of_memory != AttributeSet::default() => Err(Error::Request {
+                mistake: format!(
+                    "to reset {of_memory} by Vehicle::InPlace would change this process, whose memory the child shares: use \
+                     Vehicle::Relay or Vehicle::RelayAt, or name the other attributes alone"
+                ),
+            }),
+            Some(vehicle) => Ok(vehicle),
+        }
     }
 }

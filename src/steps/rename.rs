@@ -8,8 +8,9 @@ use crate::slate::Slate;
 use crate::status::{Failure, Report, Step};
 use crate::sys::{Descriptor, DescriptorTable};
 
-/// Gives every descriptor its number in the program. The one that the caller is told on gets another number where it is
-/// in the way.
+/// Gives every descriptor its number in the program. The one that the caller is told on and the one that the program is
+/// open on get other numbers where they are in the way.
+#[inline(never)]
 pub fn give_numbers(slate: &mut Slate, table: &mut DescriptorTable) -> Result<(), Failure> {
     let plan = &mut slate.descriptors;
     match &mut slate.report {
@@ -22,6 +23,10 @@ pub fn give_numbers(slate: &mut Slate, table: &mut DescriptorTable) -> Result<()
             *stderr = set_aside(plan, *stderr, table).unwrap_or(*stderr);
         }
         _ => {}
+    }
+    if let Some(program) = slate.program.as_mut().filter(|program| plan.is_renamed(**program)) {
+        let aside = set_aside(plan, *program, table);
+        *program = aside.map_err(|errno| Failure::new(Step::Rename, errno, *program as u32))?;
     }
     while let Some(next) = plan.next_move() {
         let (concerned, moved) = match next {

@@ -7,5 +7,5 @@ use crate::value::Octal;
 /// Sets it.
 pub fn set(mask: Option<Octal<0o777>>) -> Result<(), Failure> {
     let Some(mask) = mask else { return Ok(()) };
-    sys::set_umask(mask.get()).map_err(|errno| Failure::new(Step::Umask, errno, 0))
+    sys::set_umask(mask.get()).map(drop).map_err(|errno| Failure::new(Step::Umask, errno, 0))
 }

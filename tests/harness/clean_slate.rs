@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use crate::fuse::{Fuse, Node};
 use crate::host::{
-    Host, MOST_DESCRIPTORS, Running, int, line_for, output, path_only, probe, probe_beside_relay, reaches_relay, relay,
-    relay_line,
+    Host, MOST_DESCRIPTORS, Running, full_pipe, int, line_for, output, path_only, probe, probe_beside_relay,
+    reaches_relay, relay, relay_line,
 };
 use crate::sandbox;
 
@@ -315,15 +315,23 @@ fn the_process_stays_the_same() {
 /// Everything that no option asks for passes through untouched.
 #[test]
 fn the_rest_passes_through() {
-    let host = || Host::new([probe()]).nofile(321, 4321);
+    let host = || {
+        let host = Host::new([probe()]).nofile(321, 4321).limit(libc::RLIMIT_LOCKS, 5, 7);
+        host.descriptor(0, full_pipe().1)
+    };
     let before = host().program(probe().to_str().expect("UTF-8")).run().slate();
     let after = host().run().slate();
     assert_eq!(after.nofile, [321, 4321]);
+    assert_eq!((after.limits, after.limits[libc::RLIMIT_LOCKS as usize]), (before.limits, [5, 7]));
     assert_eq!(after.umask, before.umask);
     assert_eq!(after.directory, before.directory);
     assert_eq!(after.session, before.session);
     assert_eq!(after.group, before.group);
     assert_eq!(after.parent, before.parent);
+    assert_eq!((after.user, after.group_ids, &after.groups), (before.user, before.group_ids, &before.groups));
+    assert_eq!((after.capabilities, after.securebits), (before.capabilities, before.securebits));
+    assert_eq!((after.keyring, &after.cgroup), (before.keyring, &before.cgroup));
+    assert_eq!((after.nonblocking, before.nonblocking), (vec![0], vec![0]));
 }
 
 /// No environment variable changes what relay does, nor does relay change one.

@@ -14,7 +14,7 @@
 #![allow(unsafe_code)]
 
 use std::env;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, c_long};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -45,6 +45,14 @@ pub fn given_relay() -> Option<PathBuf> {
 /// The program that tells what it sees.
 pub fn probe() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_probe"))
+}
+
+/// Fails where these tests are not run by root. What such a test needs is this machine's, not a user namespace's: other
+/// users, real-time scheduling, capabilities.
+#[track_caller]
+pub fn assert_root() {
+    // SAFETY: touches no memory and cannot fail.
+    assert_eq!(unsafe { libc::geteuid() }, 0, "this test needs root, and the capabilities that root has");
 }
 
 /// The same for the architecture of the relay that is tested.
@@ -269,6 +277,83 @@ impl Host {
 
     pub fn nofile(self, soft: u64, hard: u64) -> Self {
         self.action(move || set_nofile(soft, hard))
+    }
+
+    /// Sets both limits of a resource.
+    pub fn limit(self, resource: u32, soft: u64, hard: u64) -> Self {
+        self.action(move || set_limit(resource, soft, hard))
+    }
+
+    /// Sets an attribute of the process; see prctl(2).
+    pub fn attribute(self, option: i32, value: usize) -> Self {
+        self.call(libc::SYS_prctl, [option as usize, value, 0, 0, 0])
+    }
+
+    /// Makes a system call by its number. What an argument points to is only read, and outlives the host.
+    pub fn call<const COUNT: usize>(self, number: c_long, arguments: [usize; COUNT]) -> Self {
+        self.action(move || call(number, arguments))
+    }
+
+    /// The same, where this kernel and this machine let it be done: not every one has everything that can be dirty.
+    pub fn call_if_possible<const COUNT: usize>(self, number: c_long, arguments: [usize; COUNT]) -> Self {
+        self.action(move || call(number, arguments).or(Ok(())))
+    }
+
+    /// Runs on these processors alone.
+    pub fn processors(self, list: &[usize]) -> Self {
+        let bits = usize::BITS as usize;
+        let mut mask = [0_usize; 8192 / usize::BITS as usize];
+        list.iter().for_each(|number| mask[number / bits] |= 1 << (number % bits));
+        self.action(move || call(libc::SYS_sched_setaffinity, [0, size_of_val(&mask), mask.as_ptr() as usize]))
+    }
+
+    pub fn scheduling(self, policy: i32, priority: i32) -> Self {
+        self.action(move || call(libc::SYS_sched_setscheduler, [0, policy as usize, &raw const priority as usize]))
+    }
+
+    /// Has these supplementary groups and no others.
+    pub fn groups(self, groups: &[u32]) -> Self {
+        let groups = groups.to_owned();
+        self.action(move || call(libc::SYS_setgroups, [groups.len(), groups.as_ptr() as usize]))
+    }
+
+    /// Becomes this user with this group: real, effective and saved.
+    pub fn user(self, user: u32, group: u32) -> Self {
+        self.call(libc::SYS_setresgid, [group as usize; 3]).call(libc::SYS_setresuid, [user as usize; 3])
+    }
+
+    /// Has these capabilities, a bit each, and no others, in the effective, permitted and inheritable sets.
+    pub fn capabilities(self, set: u64) -> Self {
+        const VERSION_3: u32 = 0x2008_0522;
+        let header = [VERSION_3, 0];
+        let (low, high) = (set as u32, (set >> 32) as u32);
+        let sets = [[low; 3], [high; 3]];
+        self.action(move || call(libc::SYS_capset, [header.as_ptr() as usize, sets.as_ptr() as usize]))
+    }
+
+    /// Becomes this user, who is not root and yet has these capabilities, in the ambient set too, so that relay has them.
+    pub fn user_with_capabilities(self, user: u32, set: u64) -> Self {
+        let host = self.attribute(libc::PR_SET_KEEPCAPS, 1).user(user, user).capabilities(set);
+        (0..64).filter(|capability| set & 1 << capability != 0).fold(host, |host, capability| {
+            let raise = [libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability].map(|number| number as usize);
+            host.call(libc::SYS_prctl, [raise[0], raise[1], raise[2], 0, 0])
+        })
+    }
+
+    /// Makes a user namespace in which root is whoever runs these tests, nobody else is there, and groups cannot be set.
+    pub fn user_namespace(self) -> Self {
+        // SAFETY: touch no memory and cannot fail.
+        let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
+        let host = self.call(libc::SYS_unshare, [libc::CLONE_NEWUSER as usize]);
+        let host = host.written("/proc/self/setgroups", "deny").written("/proc/self/uid_map", &format!("0 {user} 1"));
+        host.written("/proc/self/gid_map", &format!("0 {group} 1"))
+    }
+
+    /// Writes `text` at once to the file that is at `path`.
+    pub fn written(self, path: &str, text: &str) -> Self {
+        let path = c_string(path.as_ref());
+        let text = text.to_owned();
+        self.action(move || write_at_once(&path, text.as_bytes()))
     }
 
     /// Limits the stack to so many bytes, and has the kernel not move it by a random distance. Last: the child itself is on
@@ -502,8 +587,32 @@ fn moved(given: RawFd) -> io::Result<RawFd> {
 
 /// Fails where the hard limit is below [`MOST_DESCRIPTORS`]: these tests need that many.
 fn set_nofile(soft: u64, hard: u64) -> io::Result<()> {
+    set_limit(libc::RLIMIT_NOFILE, soft, hard)
+}
+
+fn set_limit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
     let limit = [soft, hard];
-    call(libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as usize, limit.as_ptr() as usize, 0])
+    call(libc::SYS_prlimit64, [0, resource as usize, limit.as_ptr() as usize, 0])
+}
+
+fn write_at_once(path: &CStr, bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: the path ends with a NUL, the kernel reads no further than the slice, and what is closed was opened here.
+    let (written, error) = unsafe {
+        let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+        let descriptor = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags);
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let written = libc::syscall(libc::SYS_write, descriptor, bytes.as_ptr(), bytes.len());
+        let error = io::Error::last_os_error();
+        libc::syscall(libc::SYS_close, descriptor);
+        (written, error)
+    };
+    match usize::try_from(written) {
+        Ok(written) if written == bytes.len() => Ok(()),
+        Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+        Err(_) => Err(error),
+    }
 }
 
 fn copy(original: RawFd, descriptor: RawFd, flags: i32) -> io::Result<()> {
@@ -520,10 +629,13 @@ fn flags(descriptor: RawFd) -> io::Result<i32> {
 }
 
 /// Makes a system call by its number, for the C library would do more than that.
-fn call<const COUNT: usize>(number: libc::c_long, arguments: [usize; COUNT]) -> io::Result<()> {
+fn call<const COUNT: usize>(number: c_long, arguments: [usize; COUNT]) -> io::Result<()> {
     let argument = |index| arguments.get(index).copied().unwrap_or(0);
-    // SAFETY: the callers above pass pointers to what the call reads, none to anything that it writes.
-    match unsafe { libc::syscall(number, argument(0), argument(1), argument(2), argument(3), argument(4)) } {
+    // SAFETY: the callers above, and those of `Host::call`, pass pointers to what the call reads, none to anything that it
+    // writes.
+    let value =
+        unsafe { libc::syscall(number, argument(0), argument(1), argument(2), argument(3), argument(4), argument(5)) };
+    match value {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }

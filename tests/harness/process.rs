@@ -8,12 +8,13 @@ use crate::host::{
 };
 
 /// A host that starts the probe through relay with these options.
-fn host(options: &[&str]) -> Host {
+pub fn host(options: &[&str]) -> Host {
     Host::new(options.iter().copied().chain([probe().to_str().expect("UTF-8")]))
 }
 
+/// relay did not start the program, and said why.
 #[track_caller]
-fn assert_refused(outcome: &Outcome, message: &str) {
+pub fn assert_refused(outcome: &Outcome, message: &str) {
     assert_eq!(outcome.status.code(), Some(125), "{outcome:?}");
     assert_eq!(outcome.stdout, b"", "the program is not started");
     assert_eq!(outcome.stderr, format!("relay: {message}\n"));

@@ -12,7 +12,7 @@ use crate::host::{Host, Outcome, alone, full_pipe, int, output, probe, relay_lin
 use crate::sandbox::{self, script};
 
 /// The records, by step, errno and detail.
-fn records(outcome: &Outcome) -> Vec<(u8, i32, u32)> {
+pub fn records(outcome: &Outcome) -> Vec<(u8, i32, u32)> {
     let (records, rest) = outcome.records.as_chunks::<{ Record::SIZE }>();
     assert_eq!(rest, b"", "whole records");
     let decoded = records.iter().map(|bytes| Record::decode(bytes).unwrap_or_else(|| panic!("a record: {bytes:?}")));
@@ -23,13 +23,13 @@ fn records(outcome: &Outcome) -> Vec<(u8, i32, u32)> {
 
 /// A step failed before the program was to be started.
 #[track_caller]
-fn assert_failed(outcome: &Outcome, step: Step, errno: i32, detail: u32) {
+pub fn assert_failed(outcome: &Outcome, step: Step, errno: i32, detail: u32) {
     assert_eq!(records(outcome), [(step.number(), errno, detail)], "{outcome:?}");
     assert_eq!(outcome.status.code(), Some(125));
     assert_eq!((outcome.stdout.as_slice(), outcome.stderr.as_str()), (&b""[..], ""), "silent");
 }
 
-const READY: (u8, i32, u32) = (0, 0, 0);
+pub const READY: (u8, i32, u32) = (0, 0, 0);
 
 fn host(options: &[&str]) -> Host {
     Host::new(["--status=9"].iter().chain(options).copied().chain([probe().to_str().expect("UTF-8")])).status(9)
@@ -105,6 +105,12 @@ fn mistakes() {
         (&["--keep=1000-2000"], Step::Value, libc::EMFILE, 2),
         (&["--ignore=KILL"], Step::SignalFixed, libc::EINVAL, 2),
         (&["--listen-fds=1"], Step::Listening, libc::EBADF, 3),
+        (&["--user=root"], Step::Value, libc::EINVAL, 2),
+        (&["--nice=0", "--caps", "ALL"], Step::Value, libc::EINVAL, 4),
+        (&["--limit=core=1", "--limit=core"], Step::Value, libc::EINVAL, 3),
+        (&["--process-group", "--reset=x"], Step::Value, libc::EINVAL, 3),
+        (&["--exec-fd", "5"], Step::Value, libc::EBADF, 3),
+        (&["--keep-timers=1"], Step::ValueUnexpected, libc::EINVAL, 2),
     ] {
         assert_failed(&host(options).run(), step, errno, detail);
     }

@@ -1,6 +1,6 @@
 //! Settings as text: what is written reads back as what it was.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use exec_relay::options::{self, Name};
 use exec_relay::settings::{Setting, Settings};
@@ -9,9 +9,8 @@ use exec_relay::value::{Arity, Value};
 use proptest::prelude::*;
 
 /// Reads an argument, as relay does, into `settings`.
-fn read(settings: &mut Settings, argument: &str) {
-    let argument = CString::new(argument).expect("no NUL");
-    let (name, value) = options::parse(Text::from(&*argument)).expect("an option");
+fn read<'s>(settings: &mut Settings<'s>, argument: &'s CStr) {
+    let (name, value) = options::parse(Text::from(argument)).expect("an option");
     let Name::Setting(setting) = name else { panic!("{argument:?} is no setting") };
     let mut value = Value::new(value.expect("a value"));
     settings.read(setting, &mut value).expect("a good value");
@@ -24,7 +23,7 @@ fn written(settings: &Settings) -> Vec<String> {
     arguments
 }
 
-fn any() -> impl Strategy<Value = Settings> {
+fn any() -> impl Strategy<Value = Settings<'static>> {
     prop::collection::vec(prop::num::u32::ANY, 100).prop_map(|numbers| {
         let mut numbers = numbers.into_iter().cycle();
         Settings::any(&mut || numbers.next().expect("an endless supply"))
@@ -41,8 +40,9 @@ proptest! {
 
     #[test]
     fn what_is_written_reads_back(settings in any()) {
+        let arguments: Vec<_> = written(&settings).into_iter().map(|text| CString::new(text).expect("no NUL")).collect();
         let mut again = Settings::default();
-        written(&settings).iter().for_each(|argument| read(&mut again, argument));
+        arguments.iter().for_each(|argument| read(&mut again, argument));
         prop_assert_eq!(again, settings);
     }
 }

@@ -94,7 +94,9 @@ typedef enum {
  */
 typedef enum {
   /*
-   A child that shares this process's memory until it becomes the program. The default.
+   A child that shares this process's memory until it becomes the program. The default, unless an attribute is to be
+   reset that belongs to the memory: "--reset" of coredump-filter, thp, ksm, or all. Then it is the next one, and this
+   one is a mistake.
    */
   EXEC_RELAY_VEHICLE_IN_PLACE = 0,
   /*
@@ -134,7 +136,8 @@ typedef struct {
    */
   int32_t error_number;
   /*
-   The descriptor, signal or process that it concerns, or for a step that this library does not know whatever the
+   The descriptor, signal, process, user, group, resource, capability or attribute that it concerns, by its number, or
+   for a step that this library does not know whatever the
    relay's record says; for EXEC_RELAY_KIND_KILLED and EXEC_RELAY_KIND_MAY_HAVE_BEGUN how the process ended, as
    waitpid(2) has it; for EXEC_RELAY_KIND_TIMEOUT 1 where the process was killed but is not dead yet, inside a call that
    the kernel does not give up; else 0.
@@ -170,11 +173,15 @@ void exec_relay_launch_free(ExecRelayLaunch *launch);
 
 /*
  Any option of relay as text, "--name=value" or "--name": "--umask=027", "--setsid", "--nofile=1024:hard",
- "--ignore=PIPE,HUP", "--keep=5,7-9", "--unset=NAME", "--clear-env". What it means is in relay's README and manual.
+ "--ignore=PIPE,HUP", "--keep=5,7-9", "--user=1000:1000", "--caps=none", "--limit=core=0", "--unset=NAME",
+ "--clear-env". What it means is in relay's README and manual.
 
  It takes effect in the order of the calls. Not those that say where relay reports or that print something; and not
- "--fd", "--pulse" and "--listen-fds", which name descriptors by their numbers: exec_relay_launch_fd,
- exec_relay_launch_pulse and exec_relay_launch_listen_fd take them.
+ "--fd", "--pulse", "--listen-fds" and "--exec-fd", which name descriptors by their numbers: exec_relay_launch_fd,
+ exec_relay_launch_pulse, exec_relay_launch_listen_fd and exec_relay_launch_exec_fd take them.
+
+ As long as a child of EXEC_RELAY_VEHICLE_IN_PLACE that changes its user ("--user") has not become the program, this
+ process is not dumpable, PR_SET_DUMPABLE(2const); the launch sets that back. By a relay there is no such moment.
 
  # Safety
 
@@ -255,6 +262,32 @@ void exec_relay_launch_fd(ExecRelayLaunch *launch,
  2. The descriptor must be open whenever the launch is started.
  */
 void exec_relay_launch_listen_fd(ExecRelayLaunch *launch, int32_t socket);
+
+/*
+ The program's cgroup, by a descriptor of its directory. The new process enters it first of all. By a path it is
+ exec_relay_launch_option(launch, "--cgroup=DIR"). The last of both counts. It is a mistake where the descriptor is not
+ open by now.
+
+ # Safety
+
+ 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+ 2. The descriptor must be open whenever the launch is started.
+ */
+void exec_relay_launch_cgroup(ExecRelayLaunch *launch,
+                              int32_t directory);
+
+/*
+ Executes the file that the descriptor is open on. The path given to exec_relay_launch_new is then only the program's
+ `argv[0]`, and need not be absolute. The program does not have the descriptor. A script needs it, under the same number:
+ exec_relay_launch_option(launch, "--keep=5"). It is a mistake where the descriptor is not open by now.
+
+ # Safety
+
+ 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+ 2. The descriptor must be open whenever the launch is started.
+ */
+void exec_relay_launch_exec_fd(ExecRelayLaunch *launch,
+                               int32_t file);
 
 /*
  Gives the program one end of a pipe, whose other end hangs up when it is gone.

@@ -43,7 +43,8 @@ pub struct ExecRelayError {
     pub step: u32,
     /// The errno that tells why, else 0.
     pub error_number: i32,
-    /// The descriptor, signal or process that it concerns, or for a step that this library does not know whatever the
+    /// The descriptor, signal, process, user, group, resource, capability or attribute that it concerns, by its number, or
+    /// for a step that this library does not know whatever the
     /// relay's record says; for EXEC_RELAY_KIND_KILLED and EXEC_RELAY_KIND_MAY_HAVE_BEGUN how the process ended, as
     /// waitpid(2) has it; for EXEC_RELAY_KIND_TIMEOUT 1 where the process was killed but is not dead yet, inside a call that
     /// the kernel does not give up; else 0.
@@ -86,7 +87,12 @@ impl From<&Error> for ExecRelayError {
 fn number_of(concern: &Concern) -> i32 {
     match *concern {
         Concern::Descriptor(number) => number,
-        Concern::Signal(number) | Concern::Process(number) => number as i32,
+        Concern::Signal(number)
+        | Concern::Process(number)
+        | Concern::Identity(number)
+        | Concern::Limit { resource: number, .. }
+        | Concern::Capability { number, .. }
+        | Concern::Attribute { number, .. } => number as i32,
         _ => 0,
     }
 }

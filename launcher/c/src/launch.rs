@@ -62,7 +62,9 @@ pub enum ExecRelayStdio {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExecRelayVehicle {
-    /// A child that shares this process's memory until it becomes the program. The default.
+    /// A child that shares this process's memory until it becomes the program. The default, unless an attribute is to be
+    /// reset that belongs to the memory: "--reset" of coredump-filter, thp, ksm, or all. Then it is the next one, and this
+    /// one is a mistake.
     InPlace = 0,
     /// The relay program that this library carries, from a file in memory.
     Relay = 1,
@@ -114,11 +116,15 @@ pub unsafe extern "C" fn exec_relay_launch_free(launch: *mut ExecRelayLaunch) {
 // which it need not glue to an option's name; for descriptors of the host's; and for what relay has no option for.
 
 /// Any option of relay as text, "--name=value" or "--name": "--umask=027", "--setsid", "--nofile=1024:hard",
-/// "--ignore=PIPE,HUP", "--keep=5,7-9", "--unset=NAME", "--clear-env". What it means is in relay's README and manual.
+/// "--ignore=PIPE,HUP", "--keep=5,7-9", "--user=1000:1000", "--caps=none", "--limit=core=0", "--unset=NAME",
+/// "--clear-env". What it means is in relay's README and manual.
 ///
 /// It takes effect in the order of the calls. Not those that say where relay reports or that print something; and not
-/// "--fd", "--pulse" and "--listen-fds", which name descriptors by their numbers: exec_relay_launch_fd,
-/// exec_relay_launch_pulse and exec_relay_launch_listen_fd take them.
+/// "--fd", "--pulse", "--listen-fds" and "--exec-fd", which name descriptors by their numbers: exec_relay_launch_fd,
+/// exec_relay_launch_pulse, exec_relay_launch_listen_fd and exec_relay_launch_exec_fd take them.
+///
+/// As long as a child of EXEC_RELAY_VEHICLE_IN_PLACE that changes its user ("--user") has not become the program, this
+/// process is not dumpable, PR_SET_DUMPABLE(2const); the launch sets that back. By a relay there is no such moment.
 ///
 /// # Safety
 ///
@@ -257,6 +263,46 @@ pub unsafe extern "C" fn exec_relay_launch_listen_fd(launch: *mut ExecRelayLaunc
         let launch = &mut *launch;
         if let Some(socket) = launch.lent(socket) {
             launch.request.listen_fds([socket]);
+        }
+    }
+}
+
+/// The program's cgroup, by a descriptor of its directory. The new process enters it first of all. By a path it is
+/// exec_relay_launch_option(launch, "--cgroup=DIR"). The last of both counts. It is a mistake where the descriptor is not
+/// open by now.
+///
+/// # Safety
+///
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. The descriptor must be open whenever the launch is started.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_launch_cgroup(launch: *mut ExecRelayLaunch, directory: i32) {
+    let _uncancelled = Uncancelled::new();
+    // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
+    unsafe {
+        let launch = &mut *launch;
+        if let Some(directory) = launch.lent(directory) {
+            launch.request.cgroup(directory);
+        }
+    }
+}
+
+/// Executes the file that the descriptor is open on. The path given to exec_relay_launch_new is then only the program's
+/// `argv[0]`, and need not be absolute. The program does not have the descriptor. A script needs it, under the same number:
+/// exec_relay_launch_option(launch, "--keep=5"). It is a mistake where the descriptor is not open by now.
+///
+/// # Safety
+///
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. The descriptor must be open whenever the launch is started.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_launch_exec_fd(launch: *mut ExecRelayLaunch, file: i32) {
+    let _uncancelled = Uncancelled::new();
+    // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
+    unsafe {
+        let launch = &mut *launch;
+        if let Some(file) = launch.lent(file) {
+            launch.request.exec_fd(file);
         }
     }
 }

@@ -62,6 +62,10 @@ pub enum Kind {
     Null,
     /// A new one for each launch, because the end of a session hangs its terminal up.
     Terminal,
+    /// The probe, to be executed.
+    Program,
+    /// A script that the probe interprets.
+    Script,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +170,7 @@ impl Host {
         let low: Vec<_> = (3..16).collect();
         let any: Vec<_> = (3..OWN).collect();
         let mut kinds: Vec<_> = (0..4).map(Kind::File).chain((0..3).map(Kind::Socket)).collect();
-        kinds.splice(..0, [Kind::Terminal, Kind::Directory, Kind::PathOnly, Kind::Null]);
+        kinds.splice(..0, [Kind::Terminal, Kind::Directory, Kind::PathOnly, Kind::Null, Kind::Program, Kind::Script]);
         let mut sources = Vec::new();
         for kind in kinds {
             // The terminal must be below every limit, since a new one takes its place.
@@ -273,6 +277,8 @@ impl Host {
                 Kind::PathOnly => path_only("/sys"),
                 Kind::Null => descriptors::open("/dev/null"),
                 Kind::Terminal => self.new_terminal(),
+                Kind::Program => path_only(self.task.probe.to_str().expect("UTF-8")),
+                Kind::Script => descriptors::open(self.task.programs.join("script").to_str().expect("UTF-8")),
             };
             place(file, number, close_on_exec);
             self.know(identity(number), format!("{kind:?}"));

@@ -36,6 +36,9 @@ impl Line {
         let mut named: BTreeSet<RawFd> = renames.iter().flat_map(|&(to, from)| [to, from]).collect();
         named.extend(&kept);
         for ask in &request.asks {
+            if let Ask::Execute(file) = ask {
+                named.insert(*file);
+            }
             if let Ask::Option(text) | Ask::Directory(text) = ask {
                 // As in --ctty=5 and /proc/self/fd/5.
                 let text = text.to_string_lossy();
@@ -77,6 +80,10 @@ impl Line {
                     line.has_output |= *number == 1;
                     line.pipes.insert(*number, ours);
                     line.give(*number, theirs);
+                }
+                Ask::Execute(file) => {
+                    line.add(format!("--exec-fd={file}"));
+                    line.inherited.insert(*file);
                 }
                 // Below, since their order is another one.
                 Ask::Env(..) | Ask::EnvRemove(_) | Ask::EnvClear => {}

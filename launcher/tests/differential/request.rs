@@ -38,6 +38,8 @@ pub enum Ask {
     Standard(RawFd, Standard),
     Listen(Vec<RawFd>),
     Pulse,
+    /// The file that is executed in the place of the one at the program's path.
+    Execute(RawFd),
     Argv0(OsString),
     Argument(OsString),
     Directory(OsString),
@@ -111,6 +113,9 @@ const MISTAKES: [&str; 14] = [
     "umask=1",
 ];
 
+/// Directories that are none of a cgroup.
+const NO_CGROUPS: [&str; 4] = ["--cgroup=/", "--cgroup=/no/such", "--cgroup=/dev/null", "--cgroup="];
+
 /// Numbers above the usual limits.
 const HIGH: [RawFd; 6] = [1023, 1024, 8191, 20_000, 1_048_576, RawFd::MAX];
 
@@ -133,6 +138,17 @@ impl Request {
         }
         if chance(rng, 2) {
             asks.push(Ask::Option(pick(rng, &MISTAKES).into()));
+        }
+        if chance(rng, 2) {
+            asks.push(Ask::Option(pick(rng, &NO_CGROUPS).into()));
+        }
+        if chance(rng, 8) {
+            let kind = pick(rng, &[Kind::Program, Kind::Program, Kind::Script, Kind::Directory, Kind::Null]);
+            let number = host.source(kind);
+            asks.push(Ask::Execute(number));
+            if rng.bool() {
+                asks.push(Ask::Keep(number));
+            }
         }
         if chance(rng, 20) {
             asks.push(Ask::Argv0(any_string(rng)));
@@ -190,6 +206,7 @@ impl Request {
                 Ask::Standard(_, standard) => _ = launch.stderr(standard.stdio()),
                 Ask::Listen(sockets) => listening.extend(sockets.iter().map(|&socket| lend(socket))),
                 Ask::Pulse => _ = launch.pulse(),
+                Ask::Execute(file) => _ = launch.exec_fd(lend(*file)),
                 Ask::Argv0(name) => _ = launch.argv0(name),
                 Ask::Argument(argument) => _ = launch.arg(argument),
                 Ask::Directory(directory) => _ = launch.current_dir(directory),
@@ -274,7 +291,25 @@ fn settings(rng: &mut Rng) -> Vec<Ask> {
     settings.write(&mut |option| asks.push(Ask::Option(option.to_string().into())));
     // One that fails hides what comes after it.
     asks.retain(|_| chance(rng, 20));
+    for ask in &mut asks {
+        if let Ask::Option(option) = ask
+            && let Some(list) = option.to_str().and_then(|option| option.strip_prefix("--caps="))
+            && chance(rng, 90)
+        {
+            *option = format!("--caps={}", those_at_hand(list)).into();
+        }
+    }
     asks
+}
+
+/// Those of these capabilities that this process has: there are few machines on which a test has all.
+fn those_at_hand(list: &str) -> String {
+    let status = fs::read_to_string("/proc/self/status").expect("/proc");
+    let permitted = status.lines().find_map(|line| line.strip_prefix("CapPrm:\t")).expect("the permitted set");
+    let permitted = u64::from_str_radix(permitted, 16).expect("a set");
+    let has = |number: &&str| number.parse::<u32>().is_ok_and(|number| permitted >> number & 1 != 0);
+    let list: Vec<_> = list.split(',').filter(has).collect();
+    if list.is_empty() { "none".to_owned() } else { list.join(",") }
 }
 
 fn descriptors(rng: &mut Rng, host: &Host, asks: &mut Vec<Ask>) {

@@ -60,7 +60,7 @@ pub enum Outcome {
     Failed {
         step: Option<Step>,
         errno: Option<i32>,
-        /// The descriptor, signal or process that it concerns.
+        /// The descriptor, signal, process, or whatever else has a number, that it concerns.
         number: Option<u32>,
         text: String,
     },
@@ -226,7 +226,13 @@ fn recorded(bytes: &[u8]) -> Result<Option<Failure>, Outcome> {
 fn of_record(failure: Failure) -> Outcome {
     let (step, errno) = (failure.step(), failure.errno());
     let number = match step.concern() {
-        Concern::Descriptor | Concern::Signal | Concern::Process => Some(failure.detail),
+        Concern::Descriptor
+        | Concern::Signal
+        | Concern::Process
+        | Concern::Identity
+        | Concern::Resource
+        | Concern::Capability
+        | Concern::Attribute => Some(failure.detail),
         Concern::Nothing | Concern::Argument => None,
     };
     let text = step.text().as_c_str().to_string_lossy().into_owned();
@@ -252,10 +258,16 @@ fn failed(error: &Error) -> Outcome {
         return Outcome::Refused(mistake.clone());
     }
     let number = match error {
-        Error::Step { concern: launcher::Concern::Descriptor(number), .. } => Some(*number as u32),
-        Error::Step { concern: launcher::Concern::Signal(number) | launcher::Concern::Process(number), .. } => {
-            Some(*number)
-        }
+        Error::Step { concern, .. } => match *concern {
+            launcher::Concern::Descriptor(number) => Some(number as u32),
+            launcher::Concern::Signal(number)
+            | launcher::Concern::Process(number)
+            | launcher::Concern::Identity(number)
+            | launcher::Concern::Limit { resource: number, .. }
+            | launcher::Concern::Capability { number, .. }
+            | launcher::Concern::Attribute { number, .. } => Some(number),
+            _ => None,
+        },
         _ => None,
     };
     // A descriptor that is lent and closed: relay calls that a bad value, and has no step of its own for it.
@@ -372,7 +384,7 @@ fn ran(
 ///
 /// Nothing is left out. The program's own number is told as such, as its identifier, its session, its group and
 /// LISTEN_PID. A file that the host knows is told by its name, and so are pipes and terminals, of which each launch has
-/// new ones. A signal that rains may be pending or not.
+/// new ones, and a session keyring that is not the host's. A signal that rains may be pending or not.
 fn compare_by_nature(
     slate: &mut BTreeMap<String, Value>,
     host: &Host,
@@ -387,6 +399,10 @@ fn compare_by_nature(
         if value.as_i64() == Some(id.into()) {
             *value = "its own".into();
         }
+    }
+    let keyring = slate.get_mut("keyring").ok_or("keyring")?;
+    if keyring.as_i64().is_some_and(|serial| serial > 0 && serial != session_keyring()) {
+        *keyring = "a new one".into();
     }
     let own = format!("LISTEN_PID={id}");
     for variable in slate.get_mut("environment").and_then(Value::as_array_mut).ok_or("environment")? {
@@ -409,6 +425,13 @@ fn compare_by_nature(
         fields.insert("file".to_owned(), name.into());
     }
     Ok(())
+}
+
+/// The serial number of the host's own session keyring.
+fn session_keyring() -> i64 {
+    const SESSION: i32 = -3;
+    // SAFETY: touches no memory.
+    unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_GET_KEYRING_ID, SESSION, 0) }
 }
 
 impl Outcome {

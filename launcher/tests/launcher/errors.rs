@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use exec_relay_launcher::{Concern, Error, Launch, Stdio, Step, Vehicle};
+use exec_relay_launcher::{Concern, Error, Launch, Limit, Stdio, Step, Vehicle};
 use tempfile::TempDir;
 
 use crate::support::{alone, children, open_descriptors, script, vehicles};
@@ -42,6 +42,21 @@ fn mistakes_in_the_request() {
     assert_eq!(mistake(|launch| _ = launch.block([9])), "cannot launch: KILL and STOP cannot be ignored or blocked");
     assert_eq!(mistake(|launch| _ = launch.umask(0o1000)), "cannot launch: 0o1000 is no umask");
     assert_eq!(mistake(|launch| _ = launch.oom_score_adj(1001)), "cannot launch: 1001 is no out-of-memory score");
+    assert_eq!(mistake(|launch| _ = launch.uid(u32::MAX)), "cannot launch: 4294967295 is no user");
+    assert_eq!(mistake(|launch| _ = launch.gid(u32::MAX)), "cannot launch: 4294967295 is no group");
+    assert_eq!(mistake(|launch| _ = launch.groups([1, u32::MAX])), "cannot launch: 4294967295 is no group");
+    assert_eq!(mistake(|launch| _ = launch.groups(0..)), "cannot launch: more than 256 groups are asked for");
+    assert_eq!(mistake(|launch| _ = launch.caps("")), r#"cannot launch: "" is no list of capabilities"#);
+    assert_eq!(mistake(|launch| _ = launch.caps("FLY")), r#"cannot launch: "FLY" is no list of capabilities"#);
+    assert_eq!(mistake(|launch| _ = launch.process_group(-1)), "cannot launch: -1 is no process group");
+    let none = r#"cannot launch: "core=1" is no resource that has limits"#;
+    assert_eq!(mistake(|launch| _ = launch.limit("core=1", 1, 1)), none);
+    let kept = r#"cannot launch: both limits of "core" are to be kept, so that nothing is asked for"#;
+    assert_eq!(mistake(|launch| _ = launch.limit("core", Limit::Kept, Limit::Kept)), kept);
+    assert_eq!(mistake(|launch| _ = launch.nice(20)), "cannot launch: 20 is no nice value");
+    assert_eq!(mistake(|launch| _ = launch.sched("fifo")), r#"cannot launch: "fifo" is no scheduling policy"#);
+    assert_eq!(mistake(|launch| _ = launch.cpus([])), r#"cannot launch: "" is no list of processors"#);
+    assert_eq!(mistake(|launch| _ = launch.cpus([8192])), r#"cannot launch: "8192" is no list of processors"#);
     assert_eq!(
         mistake(|launch| _ = launch.env("A=B", "")),
         r#"cannot launch: "A=B" is no name of an environment variable"#
@@ -101,14 +116,27 @@ fn programs_that_cannot_be_run() {
     }
 }
 
+/// A launch of /bin/true fails so, and says this.
+#[track_caller]
+pub fn check(
+    vehicle: &Vehicle,
+    set: impl FnOnce(&mut Launch<'_>),
+    step: Step,
+    errno: i32,
+    concern: Concern,
+    sentence: &str,
+) {
+    let error = fails(vehicle, set, Path::new("/bin/true"));
+    assert_eq!((error.step(), error.errno()), (Some(step), Some(errno)), "{vehicle:?}: {error:?}");
+    assert!(matches!(&error, Error::Step { concern: found, .. } if *found == concern), "{error:?}");
+    assert_eq!(error.to_string(), format!("cannot start /bin/true: {sentence}"));
+}
+
 #[test]
 fn steps_that_fail() {
     for vehicle in vehicles() {
         let check = |set: &dyn Fn(&mut Launch<'_>), step, errno, concern: Concern, sentence: &str| {
-            let error = fails(&vehicle, set, Path::new("/bin/true"));
-            assert_eq!((error.step(), error.errno()), (Some(step), Some(errno)), "{vehicle:?}: {error:?}");
-            assert!(matches!(&error, Error::Step { concern: found, .. } if *found == concern), "{error:?}");
-            assert_eq!(error.to_string(), format!("cannot start /bin/true: {sentence}"));
+            check(&vehicle, set, step, errno, concern, sentence);
         };
         let missing = PathBuf::from("/no/such/directory");
         check(

@@ -9,6 +9,7 @@ mod slate;
 #[path = "../../../tests/harness/fuse.rs"]
 mod fuse;
 
+mod attributes;
 mod deadline;
 mod descriptors;
 mod environment;

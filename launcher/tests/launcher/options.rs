@@ -6,10 +6,10 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use exec_relay_launcher::{HARD_LIMIT, Launch, Stdio};
+use exec_relay_launcher::{HARD_LIMIT, Launch, Limit, Stdio};
 use tempfile::{TempDir, tempfile};
 
-use crate::support::{alone, each, probe, set_disposition, set_limit, vehicles};
+use crate::support::{alone, assert_root, each, probe, set_disposition, set_limit, vehicles};
 
 fn inode(file: &File) -> u64 {
     file.metadata().expect("metadata").ino()
@@ -332,11 +332,12 @@ fn one_launch_several_times() {
 /// What a program finds is the same whether a method or an option asked for it, by every vehicle.
 #[test]
 fn options_as_text() {
+    assert_root();
     let file = tempfile().expect("a file");
     let number = file.as_raw_fd();
     let keep = format!("--keep={number}");
     type Set<'a> = &'a dyn Fn(&mut Launch<'_>);
-    let pairs: [(Set, &[&str]); 15] = [
+    let pairs: [(Set, &[&str]); 27] = [
         (&|launch| _ = launch.umask(0o137), &["--umask=137"]),
         (&|launch| _ = launch.session(), &["--setsid"]),
         (&|launch| _ = launch.nofile(500, Some(600)), &["--nofile=500:600"]),
@@ -352,6 +353,24 @@ fn options_as_text() {
         (&|launch| _ = launch.stderr(Stdio::Closed), &["--close=2"]),
         (&|launch| _ = launch.env_clear().env("A", "b=c"), &["--clear-env", "--env=A=b=c"]),
         (&|launch| _ = launch.env_remove("HOME").env("A", ""), &["--unset=HOME", "--env=A="]),
+        (&|launch| _ = launch.uid(1000).gid(1001).groups([7, 8]), &["--user=1000:1001,7,8"]),
+        (&|launch| _ = launch.groups([7]).option("--user=0:1"), &["--user=0:1"]),
+        (&|launch| _ = launch.option("--user=0:1,7").gid(2), &["--user=0:2,7"]),
+        (&|launch| _ = launch.caps("CAP_CHOWN,kill"), &["--caps=0,5"]),
+        (&|launch| _ = launch.caps("none"), &["--caps=chown", "--caps=none"]),
+        (&|launch| _ = launch.process_group(0), &["--process-group=0"]),
+        (
+            &|launch| _ = launch.limit("core", 1, 2).limit("stack", Limit::Hard, Limit::Kept),
+            &["--limit=core=1:2", "--limit=stack=hard:"],
+        ),
+        (&|launch| _ = launch.option("--limit=core=9").limit("core", Limit::Kept, 1_000), &["--limit=core=:1000"]),
+        (&|launch| _ = launch.option("--nice=3").nice(-4), &["--nice=-4"]),
+        (&|launch| _ = launch.sched("rr:5"), &["--sched=rr:5"]),
+        (&|launch| _ = launch.cpus([0]), &["--cpus=all", "--cpus=0"]),
+        (
+            &|launch| _ = launch.nofile(500, Some(600)).limit("nofile", 300, Limit::Kept),
+            &["--nofile=500:600", "--limit=nofile=300:"],
+        ),
     ];
     for vehicle in vehicles() {
         for (method, options) in &pairs {
@@ -397,6 +416,11 @@ fn options_that_are_mistakes() {
         ("--listen-fds=1", "names descriptors by their numbers, which an option cannot lend"),
         ("--env==x", "has no name before the first ="),
         ("--unset=", "has no name of a variable"),
+        ("--exec-fd=6", "names a descriptor by its number, which an option cannot lend"),
+        ("--user=0", "has a malformed value"),
+        ("--caps=", "has a malformed value"),
+        ("--limit=core", "has a malformed value"),
+        ("--reset=everything", "has a malformed value"),
         ("--status=9", "is for relay's own command line"),
         ("--help", "is for relay's own command line"),
     ] {

@@ -54,11 +54,13 @@ impl Slate {
     }
 }
 
-/// Launches the probe by this vehicle and returns what it saw.
+/// Launches the probe by this vehicle, or the one that is taken where none is chosen, and returns what it saw.
 #[track_caller]
-pub fn slate_by(vehicle: Vehicle, set: impl FnOnce(&mut Launch<'_>)) -> Slate {
+pub fn slate_by(vehicle: impl Into<Option<Vehicle>>, set: impl FnOnce(&mut Launch<'_>)) -> Slate {
+    let vehicle = vehicle.into();
     let mut launch = Launch::new(probe());
-    launch.stdin(Stdio::Null).stdout(Stdio::Piped).vehicle(vehicle.clone());
+    launch.stdin(Stdio::Null).stdout(Stdio::Piped);
+    vehicle.iter().for_each(|vehicle| _ = launch.vehicle(vehicle.clone()));
     set(&mut launch);
     let mut child = launch.launch().unwrap_or_else(|error| panic!("{vehicle:?}: {error}"));
     let mut printed = Vec::new();
@@ -97,6 +99,10 @@ pub fn alone_as(name: &str, part: &str, body: impl FnOnce()) {
     let output = test.args([name, "--exact", "--nocapture"]).env(ALONE, part).output().expect("this program");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
+}
+
+pub fn assert_root() {
+    assert!(rustix::process::geteuid().is_root(), "this test needs root, and the capabilities that root has");
 }
 
 /// The open descriptors of this process, for a test that has it to itself.

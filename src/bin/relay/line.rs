@@ -31,7 +31,7 @@ impl<'a> Line<'a> {
     pub fn add(&mut self, text: Text<'static>) {
         for byte in text.bytes() {
             match byte {
-                b'#' => self.add_number(self.number),
+                b'#' => self.add_number(self.number.into()),
                 b'@' => self.add_foreign(self.subject),
                 _ => self.add_byte(byte),
             }
@@ -48,8 +48,9 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a number in decimal.
-    pub fn add_number(&mut self, number: u32) {
-        self.add_foreign(Digits::default().of(number, false));
+    #[inline(never)]
+    pub fn add_number(&mut self, number: i64) {
+        self.add_foreign(Digits::default().of(number.unsigned_abs(), number < 0));
     }
 
     /// Adds a byte.
@@ -75,10 +76,20 @@ impl<'a> Line<'a> {
         self.line.len()
     }
 
+    /// What begins at `first`.
+    pub fn bytes_from(&self, first: usize) -> &[u8] {
+        self.line.get(first..).unwrap_or_default()
+    }
+
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.line.clear();
+    }
+
     /// What begins at `first`, up to the next NUL. The line must end with one.
     #[inline(never)]
     pub fn text_from(&self, first: usize) -> Text<'_> {
-        Text::within(self.line.get(first..).unwrap_or_default())
+        Text::within(self.bytes_from(first))
     }
 
     /// Ends the line and writes it to `descriptor`.

@@ -14,12 +14,14 @@ mod stack;
 mod start;
 mod texts;
 
+use exec_relay::options::Name;
 use exec_relay::report;
 use exec_relay::request::{Action, Request};
+use exec_relay::slate::Cgroup;
 use exec_relay::status::{Concern, Failure, Report, Step, exit_status};
 use exec_relay::steps::{self, exec};
 use exec_relay::sys::{self, DescriptorTable};
-use exec_relay::text::{Strings, Text};
+use exec_relay::text::{Digits, Strings, Text};
 
 use stack::InitialStack;
 
@@ -38,31 +40,76 @@ unsafe extern "C" fn main(stack_pointer: *mut usize) -> ! {
     sys::exit(run(stack, table))
 }
 
+/// What is left to be told where relay did not become a program.
+struct Complaint {
+    failure: Failure,
+    /// What it concerns, where that has a name.
+    subject: Option<Text<'static>>,
+    /// Where to tell it.
+    report: Report,
+    /// The option that was not used as it should be.
+    mistaken: Option<Name>,
+    /// Whether the subject is where the program lies.
+    is_path: bool,
+}
+
 /// Does what the arguments ask for. Returns the exit status where that was not to become a program, or failed.
-fn run(stack: InitialStack, mut table: DescriptorTable) -> u8 {
+fn run(stack: InitialStack, table: DescriptorTable) -> u8 {
+    let Err(complaint) = carry_out(stack, table) else { return 0 };
+    let Complaint { failure, subject, report, mistaken, is_path } = complaint;
+    let recorded = report::record(report, failure);
+    if !recorded {
+        let stderr = if let Report::Message(stderr) = report { stderr } else { 2 };
+        // What has no name is called by its number.
+        let mut digits = Digits::default();
+        let subject = subject.unwrap_or_else(|| digits.of(failure.detail.into(), false));
+        message::tell(stderr, failure, subject, mistaken, is_path);
+        if report.promises_a_start(failure) {
+            // Any exit status would be taken for the program's own. A death by a signal says that it may not have begun.
+            sys::die();
+        }
+    }
+    exit_status::of(report, failure, recorded)
+}
+
+/// Reads the request and carries it out. Out of line, so that who tells a complaint has no request on the stack any more,
+/// which is large.
+#[inline(never)]
+fn carry_out(stack: InitialStack, mut table: DescriptorTable) -> Result<(), Complaint> {
     let mut request = Request::new();
     // Even of a request with a mistake the handshake is made: it says where the mistake is told.
     let read = request.read(stack.arguments());
-    if let Err(failure) = report::handshake(request.slate.report).and(read) {
+    let (failure, subject) = if let Err(failure) = report::handshake(request.slate.report).and(read) {
         let subject = match failure.step().concern() {
             Concern::Argument => stack.arguments().get(failure.detail as usize),
             // The last option lacks its value.
             _ => stack.arguments().last(),
         };
-        return fail(failure, subject, &request);
-    }
-    let Err(failure) = carry_out(&mut request, stack, &mut table) else { return 0 };
-    let subject = match failure.step() {
-        Step::Directory => request.slate.directory.map(|directory| directory.path.into()),
-        _ => Some(request.program.path.into()),
+        (failure, subject)
+    } else {
+        let Err(failure) = act(&mut request, stack, &mut table) else { return Ok(()) };
+        let subject = match (failure.step(), request.slate.cgroup) {
+            (Step::Directory, _) => request.slate.directory.map(|directory| directory.path.into()),
+            (Step::Cgroup, Some(Cgroup::Path(cgroup))) => Some(cgroup.path.into()),
+            (Step::Exec | Step::Interpreter, _) => Some(request.program.path.into()),
+            (step, _) => step.concern().name(failure.detail),
+        };
+        (failure, subject)
     };
-    fail(failure, subject, &request)
+    Err(Complaint {
+        failure,
+        subject,
+        report: request.slate.report,
+        mistaken: request.mistaken_option(failure),
+        // One that is executed by its descriptor may not be what is at a path.
+        is_path: request.slate.program.is_none(),
+    })
 }
 
-fn carry_out(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable) -> Result<(), Failure> {
+fn act(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable) -> Result<(), Failure> {
     match request.action {
         Action::Start => start(request, stack, table),
-        Action::Report => inherited::print(),
+        Action::Report => inherited::print(stack.arguments(), stack.environment()),
         Action::Help => message::print_help(),
         Action::Version => message::print_version(),
     }
@@ -79,26 +126,11 @@ fn start(request: &mut Request, stack: InitialStack, table: &mut DescriptorTable
     };
     steps::make_slate(&mut request.slate, table)?;
     report::ready(request.slate.report)?;
-    let exec =
-        |arguments: Strings, environment: Strings| exec::exec(request.program, arguments, environment, sys::pause);
-    // SAFETY: `run` has read the request from this very stack, and returned where there was a mistake (1).
+    let exec = |arguments: Strings, environment: Strings| {
+        exec::exec(request.program, request.slate.program, arguments, environment, sys::pause)
+    };
+    // SAFETY: `carry_out` has read the request from this very stack, and returned where there was a mistake (1).
     Err(unsafe { stack.with_vectors(request, process, exec) })
-}
-
-/// Tells what failed, in a record or a line. Returns the exit status.
-#[inline(never)]
-fn fail(failure: Failure, subject: Option<Text>, request: &Request) -> u8 {
-    let report = request.slate.report;
-    let recorded = report::record(report, failure);
-    if !recorded {
-        let stderr = if let Report::Message(stderr) = report { stderr } else { 2 };
-        message::tell(stderr, failure, subject.unwrap_or_default(), request.mistaken_option(failure));
-        if report.promises_a_start(failure) {
-            // Any exit status would be taken for the program's own. A death by a signal says that it may not have begun.
-            sys::die();
-        }
-    }
-    exit_status::of(report, failure, recorded)
 }
 
 /// No path leads here in a release build: a test looks for this message in the file.

@@ -26,8 +26,10 @@ pub fn print_version() -> Result<(), Failure> {
 }
 
 /// Writes one line to `stderr`: which step failed, on what, and why. Where that fails too nobody is left to tell.
+///
+/// Where the program could not be started, `subject` says why more closely, as far as it `is_path`.
 #[inline(never)]
-pub fn tell(stderr: Descriptor, failure: Failure, subject: Text, mistaken: Option<Name>) {
+pub fn tell(stderr: Descriptor, failure: Failure, subject: Text, mistaken: Option<Name>, is_path: bool) {
     let mut line = Line::about(failure.detail, subject);
     line.add(Phrase::Prefix.text());
     if let Some(option) = mistaken {
@@ -43,11 +45,13 @@ pub fn tell(stderr: Descriptor, failure: Failure, subject: Text, mistaken: Optio
                 }
                 None => {
                     line.add(Phrase::UnknownReason.text());
-                    line.add_number(failure.errno());
+                    line.add_number(failure.errno().into());
                 }
             }
         }
-        reason::add(&mut line, failure, subject.as_c_str());
+        if is_path {
+            reason::add(&mut line, failure, subject.as_c_str());
+        }
     }
     let _ = line.tell(stderr);
 }

@@ -40,8 +40,9 @@ fn why_denied(program: &CStr) -> Option<Phrase> {
 /// Adds the line in which a script names its interpreter. A carriage return at its end is part of the name.
 fn add_interpreter(line: &mut Line, program: &CStr) {
     let Ok(file) = sys::open(program, O_RDONLY) else { return };
-    let mut buffer = [MaybeUninit::uninit(); _];
-    let start = sys::read_start(&file, &mut buffer);
+    // As much as the kernel looks at (execve(2), BINPRM_BUF_SIZE), and a NUL.
+    let mut buffer = [MaybeUninit::uninit(); 256 + 1];
+    let start = sys::read_text(&file, &mut buffer);
     if start.first() == b'#' {
         line.add(Phrase::Reason.text());
         for byte in start.bytes().take_while(|&byte| byte != b'\n') {

@@ -58,6 +58,12 @@ impl InitialStack {
         unsafe { Strings::new(self.slots.add(1)) }
     }
 
+    /// `envp`.
+    pub fn environment(&self) -> Strings<'_, 'static> {
+        // SAFETY: as above.
+        unsafe { Strings::new(self.environment) }
+    }
+
     /// Edits both vectors as the request asks, and calls `exec` with those of the program. `process` is the number of this
     /// process, for listening sockets.
     ///
@@ -95,6 +101,8 @@ impl InitialStack {
                     | Other::Pulse
                     | Other::ListenFds
                     | Other::Chdir
+                    | Other::Cgroup
+                    | Other::ExecFd
                     | Other::Argv0
                     | Other::Status,
                 ) => {}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,6 +108,84 @@ static void options(ExecRelayVehicle vehicle) {
     exec_relay_launch_option(launch, "--umask=8");
     CHECK(exec_relay_launch_start(launch, &child, &error) == -1 && error.kind == EXEC_RELAY_KIND_REQUEST);
     CHECK(strcmp(error.message, "cannot launch: \"--umask=8\" has a malformed value") == 0);
+    exec_relay_launch_free(launch);
+}
+
+/* The program is a file, whatever it is called, and it is not open in it. */
+static void a_file(ExecRelayVehicle vehicle) {
+    ExecRelayError error;
+    ExecRelayChild *child = NULL;
+    int file = open("/bin/sh", O_PATH | O_CLOEXEC);
+    CHECK(file >= 0);
+    ExecRelayLaunch *launch = exec_relay_launch_new("any name");
+    exec_relay_launch_vehicle(launch, vehicle, NULL);
+    exec_relay_launch_exec_fd(launch, file);
+    char script[100];
+    snprintf(script, sizeof script, "test \"$0\" = 'any name' && test ! -e /proc/self/fd/%d", file);
+    exec_relay_launch_arg(launch, "-c");
+    exec_relay_launch_arg(launch, script);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == 0);
+    int status = -1;
+    CHECK(exec_relay_child_wait(child, -1, &status) == 1 && status == 0);
+    exec_relay_child_free(child);
+    exec_relay_launch_exec_fd(launch, 12345);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1);
+    CHECK(error.kind == EXEC_RELAY_KIND_REQUEST && strstr(error.message, "descriptor 12345 is not open"));
+    exec_relay_launch_free(launch);
+    close(file);
+}
+
+/* A directory that is none of a cgroup, by descriptor and by path. Where this is root, a cgroup that is one. */
+static void a_cgroup(ExecRelayVehicle vehicle) {
+    ExecRelayError error;
+    ExecRelayChild *child = NULL;
+    int directory = open("/", O_PATH | O_CLOEXEC);
+    CHECK(directory >= 0);
+    ExecRelayLaunch *launch = exec_relay_launch_new("/bin/sh");
+    exec_relay_launch_vehicle(launch, vehicle, NULL);
+    exec_relay_launch_cgroup(launch, directory);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1);
+    CHECK(error.kind == EXEC_RELAY_KIND_STEP && error.step == 31 && error.error_number == ENOENT);
+    CHECK(error.detail == directory);
+    exec_relay_launch_option(launch, "--cgroup=/no/such");
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1 && error.step == 31 && error.detail == 0);
+    CHECK(strcmp(error.message, "cannot start /bin/sh: cannot enter cgroup /no/such: no such file (ENOENT)") == 0);
+    close(directory);
+
+    static const char *const roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+    for (int index = 0; index < 2; index++) {
+        char path[100], script[100];
+        snprintf(path, sizeof path, "%s/exec-relay-c-%d-%d", roots[index], getpid(), vehicle);
+        char procs[100];
+        snprintf(procs, sizeof procs, "%s/cgroup.procs", roots[index]);
+        if (access(procs, W_OK) != 0 || (mkdir(path, 0755) != 0 && errno != EEXIST))
+            continue;
+        directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        exec_relay_launch_cgroup(launch, directory);
+        snprintf(script, sizeof script, "grep -q exec-relay-c-%d-%d /proc/self/cgroup", getpid(), vehicle);
+        exec_relay_launch_arg(launch, "-c");
+        exec_relay_launch_arg(launch, script);
+        CHECK(exec_relay_launch_start(launch, &child, &error) == 0);
+        int status = -1;
+        CHECK(exec_relay_child_wait(child, -1, &status) == 1 && status == 0);
+        exec_relay_child_free(child);
+        close(directory);
+        rmdir(path);
+        break;
+    }
+    exec_relay_launch_free(launch);
+}
+
+/* What fails is told by its number. */
+static void attributes(ExecRelayVehicle vehicle) {
+    ExecRelayError error;
+    ExecRelayChild *child = NULL;
+    ExecRelayLaunch *launch = exec_relay_launch_new("/bin/true");
+    exec_relay_launch_vehicle(launch, vehicle, NULL);
+    exec_relay_launch_option(launch, "--limit=core=2:1");
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1);
+    CHECK(error.kind == EXEC_RELAY_KIND_STEP && error.step == 39 && error.error_number == EINVAL && error.detail == 4);
+    CHECK(strcmp(error.message, "cannot start /bin/true: cannot set limit core: invalid (EINVAL)") == 0);
     exec_relay_launch_free(launch);
 }
 
@@ -230,6 +309,11 @@ int main(void) {
     verbatim();
     cancelled();
     changing_environment();
+    for (int index = 0; index < 2; index++) {
+        a_file(vehicles[index]);
+        a_cgroup(vehicles[index]);
+        attributes(vehicles[index]);
+    }
     pthread_t threads[4];
     for (int index = 0; index < 4; index++)
         CHECK(pthread_create(&threads[index], NULL, many, &vehicles[index % 2]) == 0);
