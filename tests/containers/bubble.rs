@@ -74,3 +74,18 @@ fn clean_in_a_user_namespace() {
         assert_eq!(clean(&as_nobody(), &options).pid, 1);
     }
 }
+
+/// bwrap's user namespaces do not let their user set groups. Those that cannot be taken off are a failure.
+#[test]
+fn groups_that_stay_in_a_user_namespace() {
+    let options = ["--unshare-all", "--as-pid-1", "--uid", "0", "--gid", "0"];
+    let program = ["/relay", "--user", "0:0", "/probe"];
+    let slate = run(&as_nobody(), &options, &program).slate();
+    slate.assert_clean([0, 1, 2]);
+    assert_eq!((slate.user, slate.group_ids, slate.groups.len()), ([0; 3], [0; 3], 0));
+
+    let in_a_group = ["setpriv", "--reuid=65534", "--regid=65534", "--groups=4"];
+    let outcome = run(&in_a_group, &options, &program);
+    assert_eq!(outcome.status.code(), Some(125), "{outcome:?}");
+    assert_eq!(outcome.stderr, "relay: cannot set the supplementary groups: not permitted (EPERM)\n");
+}

@@ -104,6 +104,17 @@ impl Bundle {
         self
     }
 
+    /// With these capabilities too, as engines give them: for this process, and for what it starts as root.
+    pub fn with_capabilities(mut self, capabilities: &[&str]) -> Self {
+        for set in ["bounding", "permitted", "effective"] {
+            let sets = &mut self.config["process"]["capabilities"];
+            let mut all = sets[set].as_array().cloned().unwrap_or_default();
+            all.extend(capabilities.iter().map(|name| json!(name)));
+            sets[set] = json!(all);
+        }
+        self
+    }
+
     pub fn with_limit(mut self, soft: u64, hard: u64) -> Self {
         self.config["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": soft, "hard": hard }]);
         self

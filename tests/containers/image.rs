@@ -1,4 +1,4 @@
-//! The image of examples/container, built by buildah and run by podman.
+//! The images of examples/container, built by buildah and run by podman.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::host::{Host, alone, probe, relay};
 use crate::tools::{command_host, dirty, text, wait_for};
 
-/// The name that the examples have for it.
+/// The name that the examples have for them.
 pub const IMAGE: &str = "registry.example/server:1";
 
 /// What podman finds in place of the machine's own configuration: locks that are nobody else's, and limits that it need
@@ -28,7 +28,7 @@ pub fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/container").join(name)
 }
 
-/// An engine with a storage of its own, that has the image.
+/// An engine with a storage of its own, that has one of the images.
 pub struct Engine {
     directory: TempDir,
 }
@@ -36,6 +36,18 @@ pub struct Engine {
 impl Engine {
     /// Builds the image as the example says, with the probe as the server.
     pub fn new() -> Self {
+        Self::with("Containerfile", &[])
+    }
+
+    /// The same for the image that starts as root.
+    pub fn that_drops_root() -> Self {
+        let busybox = Path::new("/bin/busybox");
+        assert!(busybox.is_file(), "{busybox:?} is missing: these tests need busybox-static");
+        Self::with("drop/Containerfile", &[busybox.to_owned(), example("drop/prepare")])
+    }
+
+    /// Builds the image of this file, with the files beside relay and the server that it needs.
+    fn with(file: &str, others: &[PathBuf]) -> Self {
         let engine = Self { directory: TempDir::with_prefix("relay-").expect("a directory") };
         let context = engine.path("context");
         for directory in [&context, &engine.path("temporary")] {
@@ -45,7 +57,11 @@ impl Engine {
         for (program, name) in [(relay(), "relay"), (probe(), "server")] {
             alone(|| fs::copy(program, context.join(name))).expect("a copy");
         }
-        let file = example("Containerfile");
+        for other in others {
+            let name = other.file_name().expect("a name");
+            alone(|| fs::copy(other, context.join(name))).expect("a copy");
+        }
+        let file = example(file);
         let options = ["build", "--isolation", "chroot", "--tag", IMAGE, "--file", text(&file), text(&context)];
         let built = engine.host("buildah", &[], &options).run();
         assert!(built.status.success(), "{built:?}");

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::bundle::{Bundle, PLACES, Proc, Runtime};
 use crate::host::{Running, output};
 use crate::profile;
-use crate::slate::Slate;
+use crate::slate::{Capabilities, Slate};
 use crate::tools::{LEAKS, NOBODY, wait_for};
 
 const RUNTIMES: [Runtime; 2] = [Runtime::Runc, Runtime::Crun];
@@ -145,6 +145,121 @@ fn a_raised_limit() {
         assert_eq!(limit(&[]), [18_000, 19_000], "{runtime:?}");
         assert_eq!(limit(&["--nofile", "1024"]), [1024, 19_000], "{runtime:?}");
         assert_eq!(limit(&["--nofile=hard"]), [19_000, 19_000], "{runtime:?}");
+    }
+}
+
+/// What giving up root takes, and two more capabilities.
+const ROOTS: [&str; 5] = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_CHOWN", "CAP_NET_BIND_SERVICE"];
+
+/// A container of root with supplementary groups.
+fn roots_bundle(runtime: Runtime, proc: Proc) -> Bundle {
+    let mut bundle = Bundle::new(runtime, proc).with_capabilities(&ROOTS);
+    bundle.config["process"]["user"]["additionalGids"] = json!([4, 27]);
+    bundle
+}
+
+#[track_caller]
+fn assert_all_sets_are(slate: &Slate, set: u64) {
+    let wanted = Capabilities { effective: set, permitted: set, inheritable: set, bounding: set, ambient: set };
+    assert_eq!(slate.capabilities, wanted);
+}
+
+/// Without relay there is something to give up.
+#[test]
+fn root_has_groups_and_capabilities() {
+    for runtime in RUNTIMES {
+        let slate = roots_bundle(runtime, Proc::Real).host(&["/probe", "probe:root"]).run().slate();
+        assert_eq!((slate.user, slate.groups.as_slice()), ([0; 3], &[4, 27][..]), "{runtime:?}");
+        assert_eq!((slate.capabilities.effective, slate.regains_root), (0x5c1, Some(true)), "{runtime:?}");
+    }
+}
+
+#[test]
+fn root_is_given_up() {
+    let drop = ["/relay", "--user", "65532:65532", "--caps", "none", "--no-new-privs", "/probe", "probe:root"];
+    for (runtime, proc) in PLACES {
+        let slate = roots_bundle(runtime, proc).host(&drop).run().slate();
+        slate.assert_clean([0, 1, 2]);
+        assert_eq!((slate.user, slate.group_ids), ([65532; 3], [65532; 3]), "{runtime:?}, {proc:?}");
+        assert_eq!(slate.groups, [0_u32; 0], "{runtime:?}, {proc:?}");
+        assert_all_sets_are(&slate, 0);
+        assert_eq!((slate.regains_root, slate.no_new_privileges), (Some(false), true), "{runtime:?}, {proc:?}");
+        assert_eq!((slate.pid, slate.parent), (1, 0));
+    }
+}
+
+/// What a program is left with that may listen below port 1024, in one group.
+#[test]
+fn root_is_given_up_but_for_one_capability() {
+    let drop = ["/relay", "--user", "65532:65532,4", "--caps", "NET_BIND_SERVICE", "/probe", "probe:root"];
+    for runtime in RUNTIMES {
+        let slate = roots_bundle(runtime, Proc::None).host(&drop).run().slate();
+        slate.assert_clean([0, 1, 2]);
+        assert_eq!((slate.user, slate.groups.as_slice()), ([65532; 3], &[4][..]), "{runtime:?}");
+        assert_all_sets_are(&slate, 1 << 10);
+        assert_eq!(slate.regains_root, Some(false), "{runtime:?}");
+    }
+}
+
+/// A container that may not do it is told so, and the program does not begin.
+#[test]
+fn giving_up_root_takes_capabilities() {
+    let drop = ["/relay", "--user", "65532:65532", "--caps", "none", "/probe"];
+    let cases = [
+        (&["CAP_SETUID", "CAP_SETGID", "CAP_CHOWN"][..], "cannot drop capability CHOWN"),
+        (&["CAP_SETUID", "CAP_SETPCAP"], "cannot set the supplementary groups"),
+        (&["CAP_SETGID", "CAP_SETPCAP"], "cannot become user 65532"),
+    ];
+    for runtime in RUNTIMES {
+        for (capabilities, message) in cases {
+            let mut bundle = Bundle::new(runtime, Proc::Real).with_capabilities(capabilities);
+            bundle.config["process"]["user"]["additionalGids"] = json!([4]);
+            let outcome = bundle.host(&drop).run();
+            assert_eq!(outcome.status.code(), Some(125), "{runtime:?}: {outcome:?}");
+            assert_eq!(outcome.stderr, format!("relay: {message}: not permitted (EPERM)\n"), "{runtime:?}");
+        }
+    }
+}
+
+/// In a user namespace whose user may not set groups: those that are right already are no failure, others are.
+#[test]
+fn groups_in_a_user_namespace() {
+    let user = |runtime, user: &str| {
+        let mut bundle = Bundle::new(runtime, Proc::Real).unprivileged();
+        bundle.host(&["/relay", "--user", user, "/probe"]).run()
+    };
+    for runtime in RUNTIMES {
+        let slate = user(runtime, "0:0").slate();
+        slate.assert_clean([0, 1, 2]);
+        assert_eq!((slate.user, slate.group_ids, slate.groups.len()), ([0; 3], [0; 3], 0), "{runtime:?}");
+        for (identity, message) in [
+            ("0:0,4", "cannot set the supplementary groups: not permitted (EPERM)"),
+            // It is nobody in there.
+            ("65532:65532", "cannot become group 65532: invalid (EINVAL)"),
+        ] {
+            let outcome = user(runtime, identity);
+            assert_eq!(outcome.status.code(), Some(125), "{runtime:?}: {outcome:?}");
+            assert_eq!(outcome.stderr, format!("relay: {message}\n"), "{runtime:?}");
+        }
+    }
+}
+
+/// `--reset all` needs /proc for three of the attributes.
+#[test]
+fn reset_with_and_without_proc() {
+    for (runtime, proc) in PLACES {
+        let outcome = Bundle::new(runtime, proc).host(&["/relay", "--reset", "all", "/probe"]).run();
+        if proc == Proc::Real {
+            outcome.slate().assert_clean([0, 1, 2]);
+        } else {
+            assert_eq!(outcome.status.code(), Some(125), "{runtime:?}, {proc:?}: {outcome:?}");
+            let message = "relay: cannot set the out-of-memory score by /proc: no such file (ENOENT)\n";
+            assert_eq!(outcome.stderr, message, "{runtime:?}, {proc:?}");
+        }
+        let others = "nice,sched,cpus,ionice,timer-slack,parent-death,mempolicy,personality,speculation,thp,ksm,tsc,\
+                      mce-kill,subreaper";
+        let slate = Bundle::new(runtime, proc).host(&["/relay", "--reset", others, "/probe"]).run().slate();
+        slate.assert_clean([0, 1, 2]);
     }
 }
 
