@@ -34,11 +34,14 @@ const CLOSED: Descriptor = -1;
 /// The source of what is kept though nobody asked for it: the same descriptor.
 const UNASKED: Descriptor = -2;
 
+/// Stands for a source that is opened later: [`FdPlan::set_aside`] then says where it is.
+pub const UNOPENED: [Descriptor; 2] = [-3, -4];
+
 /// The descriptors that the program starts with. All others are closed.
 #[derive(Clone, Debug)]
 pub struct FdPlan {
     /// None has the target of another. The first three are 0, 1 and 2, which stay unless they are asked for otherwise, and
-    /// there is room for the two that relay needs until exec.
+    /// there is room for the two that are needed until exec.
     entries: heapless::Vec<Entry, { 3 + MOST + 2 }>,
 }
 
@@ -104,6 +107,17 @@ impl FdPlan {
             Some(entry) => *entry = kept,
             None => _ = self.entries.push(kept),
         }
+    }
+
+    /// Asks for `source` under the lowest number from 3 up that nothing else has, nor is `taken`. For what a launcher needs
+    /// itself until it executes relay: for two of these there is always room. Errors are those of [`Self::rename`].
+    pub fn add_beside(&mut self, source: Descriptor, taken: Option<Descriptor>) -> Result<Descriptor, Errno> {
+        let is_free = |&number: &Descriptor| {
+            taken != Some(number) && !self.is_target(number) && (number == source || !self.is_source(number))
+        };
+        let target = (3..).find(is_free).ok_or(Errno::new(EMFILE))?;
+        self.entries.push(Entry { target, source }).map_err(|_| Errno::new(EMFILE))?;
+        Ok(target)
     }
 
     /// What was asked for the program's `descriptor`.
@@ -173,6 +187,16 @@ impl FdPlan {
     /// What is still to be renamed.
     fn pending(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.is_pending())
+    }
+
+    /// What the program's descriptors are made of, but for those that stay because nobody asked for anything else.
+    pub fn sources(&self) -> impl Iterator<Item = Descriptor> {
+        self.entries.iter().map(|entry| entry.source).filter(|&source| source >= 0)
+    }
+
+    /// Whether `descriptor` is what was asked for under its number, rather than there because nobody asked.
+    pub fn is_in_place(&self, descriptor: Descriptor) -> bool {
+        self.entry(descriptor).is_some_and(|entry| entry.source == descriptor)
     }
 
     /// Notes that `target` has become what it is to be.

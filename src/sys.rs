@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::ffi::CStr;
-use core::mem::{MaybeUninit, transmute, zeroed};
+use core::mem::{ManuallyDrop, MaybeUninit, transmute, zeroed};
 use core::ptr::null_mut;
 use core::slice;
 
@@ -58,6 +58,9 @@ const SIGNAL_SET_SIZE: usize = size_of::<u64>();
 
 /// `CLOSE_RANGE_CLOEXEC` of linux/close_range.h, which `linux-raw-sys` leaves out. Since Linux 5.11.
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
+
+/// `CLOSE_RANGE_UNSHARE` of the same. Since Linux 5.9.
+const CLOSE_RANGE_UNSHARE: u32 = 2;
 
 /// The disposition that ignores a signal; see sigaction(2).
 const SIG_IGN: usize = 1;
@@ -152,6 +155,32 @@ impl DescriptorTable {
         Self { _right: () }
     }
 
+    /// Gives this process, which shares its table with another one, a table of its own that holds only what lies below
+    /// `first`, and takes the right to that; see close_range(2), CLOSE_RANGE_UNSHARE. Since Linux 5.9.
+    ///
+    /// On any error the table is still the shared one, and nothing was done to it.
+    ///
+    /// # Safety
+    ///
+    /// 1. No code that still runs in this process uses a descriptor that it has not got from here.
+    pub unsafe fn unshare(first: u32) -> Result<Self, Errno> {
+        // A sandbox could answer 0 and do nothing, and this process would go on in the table of another one. The kernel
+        // refuses a range that ends before it begins.
+        // SAFETY: touches no memory, and no descriptor is in such a range.
+        let refused = succeeded(unsafe { raw_syscall!(Sysno::close_range, 1, 0, CLOSE_RANGE_UNSHARE) });
+        require_done(refused.is_err())?;
+        // SAFETY: touches no memory.
+        succeeded(unsafe { raw_syscall!(Sysno::close_range, first, u32::MAX, CLOSE_RANGE_UNSHARE) })?;
+        Ok(Self { _right: () })
+    }
+
+    /// A descriptor of this process for the one that has the number `descriptor` in the process that `pidfd` is open on; see
+    /// pidfd_getfd(2). Since Linux 5.6. Close-on-exec, the lowest free number.
+    pub fn fetch(&mut self, pidfd: &OwnedFile, descriptor: Descriptor) -> Result<Descriptor, Errno> {
+        // SAFETY: touches no memory.
+        Ok(returned(unsafe { raw_syscall!(Sysno::pidfd_getfd, pidfd.0, descriptor, 0) })? as Descriptor)
+    }
+
     /// Marks `descriptor` close-on-exec; EBADF where it is not open; see fcntl(2).
     pub fn mark_close_on_exec(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
         // SAFETY: touches no memory.
@@ -222,6 +251,11 @@ impl OwnedFile {
         self.0
     }
 
+    /// Its descriptor, which stays open.
+    pub fn leave_open(self) -> Descriptor {
+        ManuallyDrop::new(self).0
+    }
+
     /// One more descriptor for it, the lowest free number above this one, close-on-exec; see fcntl(2).
     pub fn copy(&self) -> Result<Self, Errno> {
         copy_above(self.0, self.0).map(Self)
@@ -233,6 +267,12 @@ impl Drop for OwnedFile {
         // What else it could say, that the kernel was interrupted or the disk is full, concerns nothing that relay does.
         let _ = close(self.0);
     }
+}
+
+/// Opens a process by its number; see pidfd_open(2). Since Linux 5.3.
+pub fn open_process(process: u32) -> Result<OwnedFile, Errno> {
+    // SAFETY: touches no memory.
+    Ok(OwnedFile(returned(unsafe { raw_syscall!(Sysno::pidfd_open, process, 0) })? as Descriptor))
 }
 
 /// What is to be known of the file system that a file lies on.

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use criterion::Criterion;
@@ -18,9 +19,10 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(3));
     for (megabytes, descriptors) in ways::HOSTS {
-        let _host = ways::host(megabytes, descriptors);
+        let (_memory, open) = ways::host(megabytes, descriptors);
+        let lent = open.last().expect("there is one");
         let mut group = criterion.benchmark_group(format!("{megabytes} MB, {descriptors} descriptors"));
-        for (name, way) in ways::all(&programs) {
+        for (name, way) in ways::all(&programs, lent.as_fd()) {
             group.bench_function(name, |bencher| bencher.iter(&way));
         }
         group.finish();

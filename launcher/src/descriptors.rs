@@ -1,11 +1,13 @@
 //! Descriptors of the library's own: close-on-exec from birth, and never 0, 1 or 2, which a host may have closed and others
 //! take for its standard streams.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use exec_relay::fd_plan::FdPlan;
+use exec_relay::fd_plan::{FdPlan, UNOPENED};
+use exec_relay::status::{Failure, Step};
+use exec_relay::sys::{self, Descriptor, DescriptorTable};
+use libc::{O_RDONLY, O_WRONLY};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -36,7 +38,28 @@ pub fn pipe(flags: PipeFlags) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((above_standard(reader)?, above_standard(writer)?))
 }
 
-/// /dev/null, to be read or to be written.
-pub fn null(write: bool) -> io::Result<OwnedFd> {
-    above_standard(File::options().read(!write).write(write).open("/dev/null")?.into())
+/// What the plan has for /dev/null, to be read and to be written: the child opens it, where it has low numbers.
+pub const NULL: [Descriptor; 2] = UNOPENED;
+
+/// Opens /dev/null where the plan asks for it. In the child: it only makes system calls.
+///
+/// # Errors
+///
+/// [`Step::Rename`] of what stands for it in the plan.
+pub fn open_null(plan: &mut FdPlan, table: &mut DescriptorTable) -> Result<(), Failure> {
+    for (null, access) in NULL.into_iter().zip([O_RDONLY as u32, O_WRONLY as u32]) {
+        if plan.is_source(null) {
+            // Never 0, 1 or 2, where it would be taken for what it is to become.
+            let opened = sys::open(c"/dev/null", access).and_then(|file| {
+                if file.descriptor() > 2 { Ok(file.leave_open()) } else { table.copy_above(file.descriptor(), 3) }
+            });
+            plan.set_aside(null, opened.map_err(|errno| Failure::new(Step::Rename, errno, null as u32))?);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a failure is of [`open_null`].
+pub fn is_null(failure: Failure) -> bool {
+    failure.step() == Step::Rename && NULL.contains(&(failure.detail as Descriptor))
 }

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use exec_relay::fd_plan::FdPlan;
 use exec_relay::signal::SignalSet;
 use exec_relay::slate::{self, Slate};
 use exec_relay::status::{Failure, Step};
@@ -12,10 +13,11 @@ use exec_relay::sys::{self, Descriptor, DescriptorTable};
 use exec_relay::text::Strings;
 
 use crate::child::Process;
+use crate::descriptors::open_null;
 use crate::dumpable::Dumpable;
 use crate::error::Error;
 use crate::prepared::Prepared;
-use crate::spawn::{Spawned, Work, spawn};
+use crate::spawn::{Spawned, Work, pinned, spawn};
 use crate::sys::environment;
 use crate::vector::{ListenPid, Vector};
 
@@ -69,7 +71,16 @@ struct InPlace<'a, 'l> {
 impl Work for InPlace<'_, '_> {
     const IS_PROVEN: bool = true;
 
+    fn plan(&mut self) -> &mut FdPlan {
+        &mut self.slate.descriptors
+    }
+
+    fn pinned(&self) -> Option<Descriptor> {
+        pinned(self.slate)
+    }
+
     fn prepare(&mut self, mut table: DescriptorTable) -> Result<(), Failure> {
+        open_null(&mut self.slate.descriptors, &mut table)?;
         steps::unmark(self.kept, &mut table)?;
         steps::make_slate(self.slate, &mut table)?;
         if let Some(variable) = self.listen_pid {

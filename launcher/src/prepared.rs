@@ -1,6 +1,7 @@
 //! All that a launch needs, made before there is a child: nothing is allocated afterwards.
 
 use std::ffi::CString;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process;
 
@@ -17,7 +18,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Resource, getrlimit};
 
-use crate::descriptors::{beside, null, pipe};
+use crate::descriptors::{NULL, beside, is_null, pipe};
 use crate::error::Error;
 use crate::launch::{Cgroup, Launch, Stdio};
 use crate::sys::{copy_of, of_errno};
@@ -93,6 +94,9 @@ impl<'l> Prepared<'l> {
 
     /// The error that a step is which failed in the child.
     pub fn step_failed(&self, failure: Failure) -> Error {
+        if is_null(failure) {
+            return Error::host("/dev/null")(io::Error::from_raw_os_error(failure.errno() as i32));
+        }
         self.record_failed([failure.step().number().into(), failure.errno(), failure.detail], &[])
     }
 
@@ -204,7 +208,7 @@ impl<'l> Prepared<'l> {
         match stdio {
             // What was lent is wanted already.
             Stdio::Inherit | Stdio::Descriptor(_) => Ok(()),
-            Stdio::Null => self.give(target, null(target != 0).map_err(Error::host("/dev/null"))?),
+            Stdio::Null => self.want(target, NULL[usize::from(target != 0)]),
             Stdio::Piped => {
                 let (reader, writer) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
                 let (ours, theirs) = if target == 0 { (writer, reader) } else { (reader, writer) };

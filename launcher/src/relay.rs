@@ -33,6 +33,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use exec_relay::fd_plan::FdPlan;
 use exec_relay::options::Other;
 use exec_relay::slate::{self, Slate};
 use exec_relay::status::{Failure, Record, Step};
@@ -46,12 +47,12 @@ use rustix::pipe::{PipeFlags, fcntl_getpipe_size};
 use rustix::process::WaitIdOptions;
 
 use crate::child::Process;
-use crate::descriptors::{beside, pipe};
+use crate::descriptors::{open_null, pipe};
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::prepared::Prepared;
-use crate::spawn::{Spawned, Work, spawn};
-use crate::sys::{environment, has_memory, page_size};
+use crate::spawn::{Spawned, Work, pinned, spawn};
+use crate::sys::{environment, has_memory, of_errno, page_size};
 use crate::vector::Vector;
 use crate::wait::wait_for;
 
@@ -59,18 +60,23 @@ use crate::wait::wait_for;
 pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, Error> {
     let launch = prepared.launch;
     let deadline = launch.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let status_pipe = || {
-        let (reader, writer) = pipe(PipeFlags::DIRECT)?;
-        Ok((reader, beside(&prepared.slate.descriptors, writer)?))
+    let (reader, writer) = pipe(PipeFlags::DIRECT).map_err(Error::host("a status pipe"))?;
+    let mut kept = prepared.kept();
+    // Under numbers that the program does not have: low ones, whatever they are here.
+    let mut beside = |descriptor: &OwnedFd| {
+        let number = descriptor.as_raw_fd();
+        let target = prepared.slate.descriptors.add_beside(number, prepared.slate.program).map_err(of_errno)?;
+        if target == number {
+            kept.push(number);
+        }
+        Ok(target)
     };
-    let (reader, writer) = status_pipe().map_err(Error::host("a status pipe"))?;
-    let relay = Relay::open(prepared, path)?;
-    let arguments = arguments(prepared, writer.as_raw_fd());
+    let status = beside(&writer).map_err(Error::host("a status pipe"))?;
+    let relay = Relay::open(path, &mut beside)?;
+    let arguments = arguments(prepared, status);
     let (argv, envp) =
         (Vector::new(arguments.iter().map(|argument| Text::from(&**argument))), launch.environment.vector());
-    // Those that are under their number already, the status descriptor, and the file that the relay is to execute.
-    let mut kept = prepared.kept();
-    kept.push(writer.as_raw_fd());
+    // The file that the relay is to execute has its number.
     kept.extend(prepared.slate.program);
     let names = names_of_program(prepared);
     let work = ExecRelay {
@@ -120,9 +126,18 @@ impl Work for ExecRelay<'_, '_> {
     /// The relay reports, and emulators know no other child.
     const IS_PROVEN: bool = false;
 
+    fn plan(&mut self) -> &mut FdPlan {
+        &mut self.slate.descriptors
+    }
+
+    fn pinned(&self) -> Option<Descriptor> {
+        pinned(self.slate)
+    }
+
     fn prepare(&mut self, mut table: DescriptorTable) -> Result<(), Failure> {
         // Here, not in the relay: it is first of all, and the relay has no descriptor of the cgroup.
         steps::enter_cgroup(self.slate.cgroup)?;
+        open_null(&mut self.slate.descriptors, &mut table)?;
         steps::give_numbers(self.slate, &mut table)?;
         steps::unmark(self.kept, &mut table)
     }
@@ -135,8 +150,8 @@ impl Work for ExecRelay<'_, '_> {
                 let path = slate::Path { path, argument: 0 };
                 exec::exec(path, None, self.arguments, self.environment, sys::pause)
             }
-            Program::File { file, path } => {
-                let errno = sys::execve_file(file.as_raw_fd(), self.arguments, self.environment);
+            Program::File { number, path, .. } => {
+                let errno = sys::execve_file(*number, self.arguments, self.environment);
                 // Where a sandbox or an emulator does not know that call. Without /proc the first answer counts.
                 sys::execve(path, self.arguments, self.environment);
                 Failure::new(Step::Exec, errno, 0)
@@ -151,8 +166,11 @@ enum Program {
     /// The file in memory.
     #[cfg_attr(not(feature = "embedded"), allow(dead_code, reason = "there is none"))]
     File {
-        file: OwnedFd,
-        /// Where /proc has it.
+        /// As it is here.
+        _file: OwnedFd,
+        /// The number that it has in the child.
+        number: Descriptor,
+        /// Where /proc has it there.
         path: CString,
     },
 }
@@ -165,7 +183,8 @@ struct Relay {
 }
 
 impl Relay {
-    fn open(prepared: &Prepared, path: Option<&Path>) -> Result<Self, Error> {
+    /// `beside` gives a descriptor its number in the child.
+    fn open(path: Option<&Path>, beside: &mut dyn FnMut(&OwnedFd) -> io::Result<Descriptor>) -> Result<Self, Error> {
         match path {
             Some(path) if !path.is_absolute() => {
                 Err(Error::Request { mistake: format!("the relay {path:?} is not an absolute path") })
@@ -175,29 +194,32 @@ impl Relay {
                     .map_err(|_| Error::Request { mistake: "the path of the relay holds a NUL byte".to_owned() })?;
                 Ok(Self { program: Program::Path(program), names: vec![name_of(path)] })
             }
-            None => embedded(prepared),
+            None => embedded(beside),
         }
     }
 }
 
 /// The embedded relay, beside the descriptors that are asked for.
 #[cfg(feature = "embedded")]
-fn embedded(prepared: &Prepared) -> Result<Relay, Error> {
-    let file = crate::embedded::open().and_then(|file| beside(&prepared.slate.descriptors, file));
-    let file = file.map_err(|cause| match cause.raw_os_error() {
+fn embedded(beside: &mut dyn FnMut(&OwnedFd) -> io::Result<Descriptor>) -> Result<Relay, Error> {
+    let opened = crate::embedded::open().and_then(|file| {
+        let number = beside(&file)?;
+        Ok((file, number))
+    });
+    let (file, number) = opened.map_err(|cause| match cause.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EFBIG) => {
             Error::Host { what: "a file in memory", cause }
         }
         _ => Error::Relay { relay: None, cause },
     })?;
     // Its number, or since Linux 6.14 the file's own name.
-    let names = vec![file.as_raw_fd().to_string().into_bytes(), name_of(Path::new("memfd:relay"))];
-    let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
-    Ok(Relay { program: Program::File { file, path }, names })
+    let names = vec![number.to_string().into_bytes(), name_of(Path::new("memfd:relay"))];
+    let path = CString::new(format!("/proc/self/fd/{number}")).unwrap_or_default();
+    Ok(Relay { program: Program::File { _file: file, number, path }, names })
 }
 
 #[cfg(not(feature = "embedded"))]
-fn embedded(_: &Prepared) -> Result<Relay, Error> {
+fn embedded(_: &mut dyn FnMut(&OwnedFd) -> io::Result<Descriptor>) -> Result<Relay, Error> {
     let mistake = "this library was built without the feature `embedded`, and so without a relay".to_owned();
     Err(Error::Request { mistake })
 }

@@ -36,6 +36,23 @@
 //! nobody but root may: it clears the flag of the memory that src/dumpable.rs is about. Signals the new user can send to it:
 //! SIGSTOP stops this thread until SIGCONT, and SIGKILL is the error [`Spawned::Gone`].
 //!
+//! # Why what a launch costs does not grow with what is open
+//!
+//! A child that gets a copy of the host's descriptor table pays for each descriptor twice, when it is copied and when it is
+//! closed again: eight times the launch itself with 10,000 of them. So the child is made with CLONE_FILES, which copies
+//! nothing, and the first thing that it does is close_range(2) with CLOSE_RANGE_UNSHARE: the kernel gives it a table of its
+//! own with what lies below a number, which is the lowest one that all lies below what this launch needs. Before that
+//! has succeeded the child does nothing else, to no descriptor. What is needed but has a high number is fetched from the host
+//! afterwards, by pidfd_getfd(2).
+//!
+//! Each of these can be refused: by kernels before 5.9 and 5.6, by sandboxes, by Yama (ptrace_scope 1) and for hosts that are
+//! not dumpable. Then the child ends, having done nothing, and another one is made without it. That is remembered for the
+//! process, so that it is paid for once.
+//!
+//! Kernels before 6.11 can have a fault in that call (CVE-2024-45025): where the host's table has 64 descriptors in a row open,
+//! a whole word of its bits, the child's takes that word for full too. On these the child looks at each word, and ends where one
+//! is damaged.
+//!
 //! # Why clone(2) and not clone3(2)
 //!
 //! With CLONE_VM the child begins on another stack. clone3 does not call a function on that, so its caller must be written in
@@ -49,34 +66,94 @@
 //! wait (Linux 6.0).
 
 use std::cell::Cell;
+use std::env;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::process::ExitStatus;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{self, ExitStatus};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use exec_relay::errno::Errno;
+use exec_relay::fd_plan::FdPlan;
 use exec_relay::signal::SignalSet;
+use exec_relay::slate::{Cgroup, Slate};
 use exec_relay::status::Failure;
-use exec_relay::sys::{self, DescriptorTable};
+use exec_relay::sys::{self, Descriptor, DescriptorTable};
 use rustix::event::PollFlags;
-use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
+use rustix::io::{self as rustix_io, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use rustix::system::uname;
 
 use crate::child::{Process, exit_status};
 use crate::error::PROCESS;
 use crate::sys::of_errno;
 use crate::wait::wait_for;
 
-/// What the child does. Both functions run in it, and must do no more than the top of this file says: system calls, on
+/// The descriptors that the step of the cgroup and exec find under their numbers.
+pub fn pinned(slate: &Slate) -> Option<Descriptor> {
+    let cgroup = match slate.cgroup {
+        Some(Cgroup::Open(directory)) => Some(directory),
+        _ => None,
+    };
+    cgroup.max(slate.program)
+}
+
+/// What the child needs of the host's descriptors.
+struct Needed {
+    /// Those with low numbers lie below this.
+    first: Descriptor,
+    /// Those with high numbers.
+    high: Vec<Descriptor>,
+    /// All of them lie below this.
+    end: Descriptor,
+    /// This process.
+    host: u32,
+    /// Whether the kernel may have the fault.
+    may_be_damaged: bool,
+}
+
+impl Needed {
+    /// A number below this is a low one.
+    const LOW: Descriptor = 64;
+    /// A number from this on is a high one. So those that the child fetches, which get the lowest free numbers, do not get in the
+    /// way of others that it still has to fetch.
+    const HIGH: Descriptor = 128;
+    /// How many are fetched at the most.
+    const MOST_FETCHED: usize = (Self::HIGH - Self::LOW) as usize / 2;
+
+    /// These, the standard ones, and those up to `pinned`, which cannot be fetched.
+    fn new(descriptors: impl IntoIterator<Item = Descriptor>, pinned: Option<Descriptor>) -> Self {
+        let mut all: Vec<_> = descriptors.into_iter().chain([2]).chain(pinned).collect();
+        all.sort_unstable();
+        all.dedup();
+        let end = all.last().map_or(3, |&last| last + 1);
+        let high = all.split_off(all.partition_point(|&number| number < Self::HIGH));
+        let first = all.last().map_or(3, |&last| last + 1);
+        let is_fetched =
+            first <= Self::LOW && high.len() <= Self::MOST_FETCHED && pinned.is_none_or(|pinned| pinned < first);
+        let (first, high) = if is_fetched { (first, high) } else { (end, Vec::new()) };
+        Self { first, high, end, host: process::id(), may_be_damaged: may_be_damaged() }
+    }
+}
+
+/// What the child does. All functions run in it, and must do no more than the top of this file says: system calls, on
 /// memory that was laid out before. No lock may be taken, nothing be allocated, no thread-local storage be touched, and
 /// nothing may panic. The test of the C library's machine code holds them to that.
 pub trait Work {
     /// Whether the exec is to be proven by the child's having no termination signal before it. Otherwise that is SIGCHLD.
     const IS_PROVEN: bool;
+
+    /// The plan of descriptors.
+    fn plan(&mut self) -> &mut FdPlan;
+
+    /// The highest descriptor that is needed under its own number, beside the plan.
+    fn pinned(&self) -> Option<Descriptor>;
 
     /// All that comes before the exec.
     fn prepare(&mut self, table: DescriptorTable) -> Result<(), Failure>;
@@ -103,14 +180,35 @@ pub enum Spawned {
 /// # Errors
 ///
 /// What clone(2) says, EMFILE for the pidfd included, and what cannot be had for it: the message then says what.
-pub fn spawn<W: Work>(work: W) -> Result<Spawned, (&'static str, io::Error)> {
+pub fn spawn<W: Work>(mut work: W) -> Result<Spawned, (&'static str, io::Error)> {
     // On the heap: threads may have small stacks.
-    let mut shared = Box::new(Shared { work, state: AtomicU32::new(NEVER), failure: None });
+    let pinned = work.pinned();
+    let needed = Needed::new(work.plan().sources(), pinned);
+    let mut shared = Box::new(Shared {
+        work,
+        state: AtomicU32::new(NEVER),
+        failure: None,
+        needed,
+        way: Way::known(),
+        refused: None,
+    });
     let stack = Stack::take().map_err(|cause| ("a stack", cause))?;
     let blocked = Blocked::new().map_err(|cause| ("a blocked signal mask", cause))?;
-    let spawned = match start(&stack, &mut shared) {
-        Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => Ok(Spawned::NotShared(None)),
-        started => started.and_then(|(id, pidfd)| became::<W>(id, pidfd, &shared)),
+    let spawned = loop {
+        let spawned = match start(&stack, &mut shared) {
+            Err(cause) if shared.way != Way::Copy && is_refusal(&cause) => {
+                shared.refused = Some(Refused { is_fetch: false, for_good: true });
+                Ok(Spawned::NotShared(None))
+            }
+            Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => Ok(Spawned::NotShared(None)),
+            started => started.and_then(|(id, pidfd)| became::<W>(id, pidfd, &shared)),
+        };
+        match shared.refused.take() {
+            // That child has done nothing and has ended.
+            Some(refused) => shared.way = shared.way.after(refused),
+            None => break spawned,
+        }
+        *shared.state.get_mut() = NEVER;
     };
     drop(blocked);
     stack.put_back();
@@ -125,11 +223,147 @@ const NEVER: u32 = 0;
 const RUNS: u32 = 1;
 const READY: u32 = 2;
 
+/// How the child gets a descriptor table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Way {
+    /// It shares the host's until it has one with the low numbers, and fetches the high ones.
+    Fetch,
+    /// It shares the host's until it has one with all that is needed.
+    Share,
+    /// It gets a copy of the host's.
+    Copy,
+}
+
+/// The first way that was not refused to this process for good.
+static KNOWN: AtomicU8 = AtomicU8::new(Way::Fetch as u8);
+
+impl Way {
+    fn known() -> Self {
+        // valgrind ends a process that asks for CLONE_FILES, rather than to refuse it.
+        static IS_VALGRIND: LazyLock<bool> = LazyLock::new(|| {
+            let preloaded = env::var_os("LD_PRELOAD").unwrap_or_default();
+            preloaded.as_bytes().windows(9).any(|window| window == b"vgpreload")
+        });
+        match KNOWN.load(Ordering::Relaxed) {
+            _ if *IS_VALGRIND => Self::Copy,
+            0 => Self::Fetch,
+            1 => Self::Share,
+            _ => Self::Copy,
+        }
+    }
+
+    /// The one to be tried next.
+    fn after(self, refused: Refused) -> Self {
+        let next = if self == Self::Fetch && refused.is_fetch { Self::Share } else { Self::Copy };
+        if refused.for_good {
+            KNOWN.fetch_max(next as u8, Ordering::Relaxed);
+        }
+        next
+    }
+}
+
+/// What the child was refused.
+#[derive(Clone, Copy)]
+struct Refused {
+    /// To fetch descriptors, rather than to have a table of its own.
+    is_fetch: bool,
+    /// Not for want of memory or descriptors.
+    for_good: bool,
+}
+
+impl Refused {
+    fn new(errno: Errno, is_fetch: bool) -> Self {
+        let is_want = [libc::ENOMEM, libc::EMFILE, libc::ENFILE].iter().any(|&want| errno.is(want as u32));
+        Self { is_fetch, for_good: !is_want }
+    }
+}
+
+/// Gives the child a table of its own.
+///
+/// # Safety
+///
+/// 1. No code that still runs in this process uses a descriptor that it has not got from here.
+/// 2. Where the way is [`Way::Copy`], the process shares its table with no other.
+unsafe fn own_table<W: Work>(shared: &mut Shared<W>) -> Result<DescriptorTable, Refused> {
+    let first = match shared.way {
+        // SAFETY: the same obligations (1), (2).
+        Way::Copy => return Ok(unsafe { DescriptorTable::seize() }),
+        Way::Share => shared.needed.end,
+        Way::Fetch => shared.needed.first,
+    };
+    // SAFETY: the same obligation (1).
+    let unshared = unsafe { DescriptorTable::unshare(first as u32) };
+    let mut table = unshared.map_err(|errno| Refused::new(errno, false))?;
+    if shared.needed.may_be_damaged {
+        require_undamaged(first, &mut table).map_err(|errno| Refused::new(errno, false))?;
+    }
+    if shared.way == Way::Fetch && !shared.needed.high.is_empty() {
+        fetch(shared, &mut table).map_err(|errno| Refused::new(errno, true))?;
+    }
+    Ok(table)
+}
+
+/// Fetches the descriptors with high numbers from the host. All of them, or nothing is noted.
+fn fetch<W: Work>(shared: &mut Shared<W>, table: &mut DescriptorTable) -> Result<(), Errno> {
+    let host = sys::open_process(shared.needed.host)?;
+    let mut fetched = [0; Needed::MOST_FETCHED];
+    for (here, &descriptor) in fetched.iter_mut().zip(&shared.needed.high) {
+        *here = table.fetch(&host, descriptor)?;
+    }
+    let plan = shared.work.plan();
+    for (&here, &descriptor) in fetched.iter().zip(&shared.needed.high) {
+        plan.set_aside(descriptor, here);
+        if plan.is_in_place(here) {
+            // Nobody gives it its number any more. What is fetched is marked.
+            table.unmark_close_on_exec(here)?;
+        }
+    }
+    Ok(())
+}
+
+/// How many bits of a descriptor table are in a word.
+const WORD: Descriptor = usize::BITS as Descriptor;
+
+/// Fails where a word of the table is taken for full though nothing in it is open, or where that cannot be told. The fault
+/// concerns as many words as there are bits in one.
+fn require_undamaged(first: Descriptor, table: &mut DescriptorTable) -> Result<(), Errno> {
+    let is_open = |descriptor: &Descriptor| sys::is_open(*descriptor).is_ok();
+    let open = (0..first).rev().find(is_open).ok_or(Errno::new(libc::EBADF as u32))?;
+    for number in (1..WORD).map(|word| word * WORD).filter(|&number| number >= first) {
+        let copy = table.copy_above(open, number)?;
+        table.close(copy)?;
+        if copy != number {
+            return Err(Errno::new(libc::EUCLEAN as u32));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the kernel is older than Linux 6.11, or tells no version.
+fn may_be_damaged() -> bool {
+    static MAY_BE: LazyLock<bool> = LazyLock::new(|| {
+        let name = uname();
+        let release = name.release().to_string_lossy();
+        let mut numbers = release.split(|byte: char| !byte.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+        (numbers.next(), numbers.next()) < (Some(6), Some(11))
+    });
+    *MAY_BE
+}
+
+/// Whether clone(2) was refused for what it was asked, and not for want of something.
+fn is_refusal(cause: &io::Error) -> bool {
+    matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EPERM))
+}
+
 /// What host and child share beyond what neither changes. The child alone touches it until this thread goes on.
 struct Shared<W> {
     work: W,
     state: AtomicU32,
     failure: Option<Failure>,
+    needed: Needed,
+    way: Way,
+    refused: Option<Refused>,
 }
 
 /// Where the child begins. It is not unwound, and returns to nobody.
@@ -138,8 +372,14 @@ extern "C" fn child<W: Work>(shared: *mut c_void) -> c_int {
     let shared = unsafe { &mut *shared.cast::<Shared<W>>() };
     shared.state.store(RUNS, Ordering::Release);
     // SAFETY: the process has this one thread, and no code of the host's runs in it, since every signal is blocked as long as
-    // any has a handler (1). Its table is a copy of the host's, because it was made without CLONE_FILES (2).
-    let table = unsafe { DescriptorTable::seize() };
+    // any has a handler (1). `start` makes it without CLONE_FILES where the way is to copy the table (2).
+    let table = match unsafe { own_table(shared) } {
+        Ok(table) => table,
+        Err(refused) => {
+            shared.refused = Some(refused);
+            sys::exit(127)
+        }
+    };
     let failure = match shared.work.prepare(table) {
         Ok(()) => {
             shared.state.store(READY, Ordering::Release);
@@ -154,6 +394,7 @@ extern "C" fn child<W: Work>(shared: *mut c_void) -> c_int {
 /// Makes the child and waits until it has let go of this memory. Its number and its pidfd.
 fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, OwnedFd)> {
     let mut pidfd: RawFd = -1;
+    let files = if shared.way == Way::Copy { 0 } else { libc::CLONE_FILES };
     let shared = (&raw mut *shared).cast::<c_void>();
     let mut clone = |flags| {
         // SAFETY: the stack is the child's alone and large enough for what it does, with a guard below. CLONE_VFORK keeps
@@ -162,7 +403,7 @@ fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, Own
         let id = unsafe { libc::clone(child::<W>, stack.top(), flags, shared, &raw mut pidfd) };
         if id == -1 { Err(io::Error::last_os_error()) } else { Ok(id) }
     };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | files;
     if W::IS_PROVEN {
         // The lowest byte, the termination signal, is 0.
         let id = clone(flags | libc::CLONE_PIDFD)?;
@@ -171,7 +412,7 @@ fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, Own
     match clone(flags | libc::CLONE_PIDFD | libc::SIGCHLD) {
         // qemu-user knows no CLONE_PIDFD. The number is the child's until it is reaped; where this process ignores SIGCHLD,
         // until it is dead.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+        Err(error) if files == 0 && error.raw_os_error() == Some(libc::EINVAL) => {
             let id = clone(flags | libc::SIGCHLD)?;
             let child = Pid::from_raw(id).ok_or(io::ErrorKind::NotFound)?;
             let pidfd = pidfd_open(child, PidfdFlags::empty()).inspect_err(|_| abandon(id))?;
@@ -229,7 +470,7 @@ fn became<W: Work>(id: i32, pidfd: OwnedFd, shared: &Shared<W>) -> io::Result<Sp
         let options = WaitIdOptions::EXITED | WaitIdOptions::from_bits_retain(kind as u32);
         let reaped = match retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), options)) {
             Ok(status) => Some(status.as_ref().and_then(exit_status)),
-            Err(Errno::CHILD) => None,
+            Err(rustix_io::Errno::CHILD) => None,
             Err(errno) => {
                 Process::new(id, pidfd).end();
                 return Err(errno.into());

@@ -3,12 +3,13 @@
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::hint::black_box;
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{io, ptr};
 
-use exec_relay_launcher::{Launch, Vehicle};
+use exec_relay_launcher::{Launch, Stdio, Vehicle};
 use tempfile::TempDir;
 
 /// A program without a C library, that does nothing but exit: what is measured is the launch.
@@ -74,9 +75,40 @@ pub fn posix_spawn(program: &CStr) {
     assert_eq!(status, 0);
 }
 
-pub fn launch(program: &Path, vehicle: &Vehicle) {
-    let mut child = Launch::new(program).vehicle(vehicle.clone()).launch().expect("a program");
+/// A launch by hand, in C: `by_hand.c`, as a library that is loaded into this process.
+type ByHand = unsafe extern "C" fn(*const libc::c_char) -> libc::c_int;
+
+fn by_hand(directory: &Path) -> ByHand {
+    let (source, library) = (directory.join("by_hand.c"), directory.join("by_hand.so"));
+    fs::write(&source, include_str!("by_hand.c")).expect("a source file");
+    let status = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(&source).status();
+    assert!(status.expect("a C compiler").success());
+    let library = CString::new(library.to_str().expect("UTF-8")).expect("no NUL");
+    // SAFETY: the library has no constructors, and the function is of this type.
+    unsafe {
+        let loaded = libc::dlopen(library.as_ptr(), libc::RTLD_NOW);
+        assert!(!loaded.is_null(), "{library:?}");
+        let function = libc::dlsym(loaded, c"launch_by_hand".as_ptr());
+        assert!(!function.is_null());
+        std::mem::transmute::<*mut libc::c_void, ByHand>(function)
+    }
+}
+
+fn launch(program: &Path, vehicle: &Vehicle, set: impl Fn(&mut Launch<'static>)) {
+    let mut launch = Launch::new(program);
+    set(launch.vehicle(vehicle.clone()));
+    let mut child = launch.launch().expect("a program");
     assert!(child.wait().expect("a status").success());
+}
+
+fn nothing(_: &mut Launch) {}
+
+fn null(launch: &mut Launch) {
+    launch.stdin(Stdio::Null).stdout(Stdio::Null).stderr(Stdio::Null);
+}
+
+fn piped(launch: &mut Launch) {
+    launch.stdin(Stdio::Piped).stdout(Stdio::Piped).stderr(Stdio::Piped);
 }
 
 /// What the bench's own cargo built: the file that the library carries.
@@ -134,7 +166,7 @@ pub fn raise_limit() {
 }
 
 /// Hosts to launch from: megabytes that are resident, and open descriptors beside 0, 1 and 2.
-pub const HOSTS: [(usize, usize); 4] = [(10, 0), (10, 10_000), (1024, 0), (1024, 10_000)];
+pub const HOSTS: [(usize, usize); 6] = [(10, 3), (10, 1000), (10, 10_000), (10, 19_000), (1024, 3), (1024, 10_000)];
 
 /// The name of what forks: pre_exec makes Command do so.
 pub const FORKING: &str = "Command with pre_exec";
@@ -146,6 +178,7 @@ pub type Way<'a> = (&'static str, Box<dyn Fn() + 'a>);
 pub struct Programs {
     program: PathBuf,
     c_program: CString,
+    by_hand: ByHand,
     relay: PathBuf,
     _directory: TempDir,
 }
@@ -156,21 +189,40 @@ impl Programs {
         let directory = TempDir::new().expect("a directory");
         let program = program(directory.path());
         let c_program = CString::new(program.to_str().expect("UTF-8")).expect("no NUL");
-        Self { program, c_program, relay: relay(directory.path()), _directory: directory }
+        Self {
+            program,
+            c_program,
+            by_hand: by_hand(directory.path()),
+            relay: relay(directory.path()),
+            _directory: directory,
+        }
     }
 }
 
-/// All of them.
-pub fn all(programs: &Programs) -> [Way<'_>; 6] {
-    let Programs { program, c_program, relay, .. } = programs;
+/// How many ways there are.
+pub const WAYS: usize = 10;
+
+/// All of them. `lent` is a descriptor that was opened last, and so has a high number.
+pub fn all<'a>(programs: &'a Programs, lent: BorrowedFd<'a>) -> [Way<'a>; WAYS] {
+    let Programs { program, c_program, by_hand, relay, .. } = programs;
     let at = Vehicle::RelayAt(relay.clone());
+    let three = move || {
+        let mut launch = Launch::new(program);
+        let mut child = launch.fd(3, lent).fd(4, lent).fd(5, lent).launch().expect("a program");
+        assert!(child.wait().expect("a status").success());
+    };
     [
         ("posix_spawn, cleans nothing", Box::new(|| posix_spawn(c_program))),
         ("Command, cleans nothing", Box::new(|| command(program))),
         (FORKING, Box::new(|| command_with_pre_exec(program))),
-        ("InPlace", Box::new(|| launch(program, &Vehicle::InPlace))),
-        ("Relay", Box::new(|| launch(program, &Vehicle::Relay))),
-        ("RelayAt", Box::new(move || launch(program, &at))),
+        // SAFETY: the program's path ends with a NUL.
+        ("InPlace's calls by hand, in C", Box::new(|| assert_eq!(unsafe { by_hand(c_program.as_ptr()) }, 0))),
+        ("InPlace", Box::new(|| launch(program, &Vehicle::InPlace, nothing))),
+        ("InPlace, 0 to 2 null", Box::new(|| launch(program, &Vehicle::InPlace, null))),
+        ("InPlace, 0 to 2 piped", Box::new(|| launch(program, &Vehicle::InPlace, piped))),
+        ("InPlace, three by fd()", Box::new(three)),
+        ("Relay", Box::new(|| launch(program, &Vehicle::Relay, nothing))),
+        ("RelayAt", Box::new(move || launch(program, &at, nothing))),
     ]
 }
 

@@ -21,3 +21,4 @@ mod pulse;
 mod signals;
 mod storm;
 mod support;
+mod tables;

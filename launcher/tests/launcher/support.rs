@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::io::{self, Read};
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -115,6 +115,16 @@ fn flags(descriptor: RawFd) -> Option<i32> {
     // SAFETY: touches no memory.
     let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
     (flags >= 0).then_some(flags)
+}
+
+/// A copy of a descriptor that nobody owns.
+pub fn copy(number: RawFd) -> OwnedFd {
+    // SAFETY: touches no memory, and the copy is nobody else's.
+    unsafe {
+        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
+        assert!(copy >= 0, "{}", io::Error::last_os_error());
+        OwnedFd::from_raw_fd(copy)
+    }
 }
 
 /// The children of this process, dead ones included, for a test that has it to itself.
