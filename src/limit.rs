@@ -16,6 +16,9 @@ const NAMES: &str = "cpu\0fsize\0data\0stack\0core\0rss\0nproc\0nofile\0memlock\
 
 const _: () = assert!(count_texts(NAMES) == RESOURCES && RLIMIT_CPU == 0 && RLIMIT_NOFILE == 7 && RLIMIT_RTTIME == 15);
 
+/// The number of the resource that descriptors are.
+pub const NOFILE: u32 = RLIMIT_NOFILE;
+
 /// The name of a resource, by its number.
 pub fn name(resource: u32) -> Text<'static> {
     text_at(NAMES, resource as usize)

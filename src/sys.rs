@@ -11,11 +11,12 @@ use core::ptr::null_mut;
 use core::slice;
 
 use linux_raw_sys::errno::{EBADF, EIO, ENOSYS};
+pub use linux_raw_sys::general::rlimit64;
 use linux_raw_sys::general::{
     __kernel_old_timespec, __kernel_sighandler_t, __user_cap_data_struct, __user_cap_header_struct,
     _LINUX_CAPABILITY_VERSION_3, AT_EMPTY_PATH, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_OK, F_SETFD, FD_CLOEXEC,
     MS_NOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH, PRIO_PROCESS, SIG_SETMASK, SIGKILL, itimerval, kernel_sigaction,
-    linux_dirent64, pollfd, rlimit64, statfs,
+    linux_dirent64, pollfd, statfs,
 };
 use linux_raw_sys::ioctl::TIOCSCTTY;
 use linux_raw_sys::prctl::{

@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use exec_relay::fd_plan::FdPlan;
 use exec_relay::signal::SignalSet;
 use exec_relay::slate::{self, Slate};
 use exec_relay::status::{Failure, Step};
@@ -17,7 +16,7 @@ use crate::descriptors::open_null;
 use crate::dumpable::Dumpable;
 use crate::error::Error;
 use crate::prepared::Prepared;
-use crate::spawn::{Spawned, Work, pinned, spawn};
+use crate::spawn::{Spawned, Work, spawn};
 use crate::sys::environment;
 use crate::vector::{ListenPid, Vector};
 
@@ -68,15 +67,11 @@ struct InPlace<'a, 'l> {
     listen_pid: Option<&'a ListenPid>,
 }
 
-impl Work for InPlace<'_, '_> {
+impl<'l> Work<'l> for InPlace<'_, 'l> {
     const IS_PROVEN: bool = true;
 
-    fn plan(&mut self) -> &mut FdPlan {
-        &mut self.slate.descriptors
-    }
-
-    fn pinned(&self) -> Option<Descriptor> {
-        pinned(self.slate)
+    fn slate(&mut self) -> &mut Slate<'l> {
+        self.slate
     }
 
     fn prepare(&mut self, mut table: DescriptorTable) -> Result<(), Failure> {

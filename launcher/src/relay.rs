@@ -33,7 +33,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use exec_relay::fd_plan::FdPlan;
 use exec_relay::options::Other;
 use exec_relay::slate::{self, Slate};
 use exec_relay::status::{Failure, Record, Step};
@@ -51,7 +50,7 @@ use crate::descriptors::{open_null, pipe};
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::prepared::Prepared;
-use crate::spawn::{Spawned, Work, pinned, spawn};
+use crate::spawn::{Spawned, Work, spawn};
 use crate::sys::{environment, has_memory, of_errno, page_size};
 use crate::vector::Vector;
 use crate::wait::wait_for;
@@ -122,16 +121,12 @@ struct ExecRelay<'a, 'l> {
     environment: Strings<'a, 'a>,
 }
 
-impl Work for ExecRelay<'_, '_> {
+impl<'l> Work<'l> for ExecRelay<'_, 'l> {
     /// The relay reports, and emulators know no other child.
     const IS_PROVEN: bool = false;
 
-    fn plan(&mut self) -> &mut FdPlan {
-        &mut self.slate.descriptors
-    }
-
-    fn pinned(&self) -> Option<Descriptor> {
-        pinned(self.slate)
+    fn slate(&mut self) -> &mut Slate<'l> {
+        self.slate
     }
 
     fn prepare(&mut self, mut table: DescriptorTable) -> Result<(), Failure> {

@@ -57,19 +57,22 @@
 //!
 //! With CLONE_VM the child begins on another stack. clone3 does not call a function on that, so its caller must be written in
 //! assembler, for each architecture. The C library has a function for clone. Sandboxes let clone through, too: they cannot see
-//! clone3's flags, so many answer ENOSYS or EPERM to it.
+//! clone3's flags, so many answer ENOSYS or EPERM to it. CLONE_PIDFD and the choice of the termination signal are in both.
 //!
-//! CLONE_PIDFD and the choice of the termination signal are in both. The one thing that is missed is CLONE_INTO_CGROUP, a
-//! child that is born in its cgroup. Ours writes to `cgroup.procs` instead, which takes the kernel about 30 µs; but 5 to 10 ms
-//! where nobody has done that for a while, since it then waits until every processor has passed through the scheduler
-//! (an RCU grace period), and all that fork or end meanwhile wait too. The mount option `favordynmods` does away with that
-//! wait (Linux 6.0).
+//! clone3 is tried for the one thing that it alone can do, on x86-64: CLONE_INTO_CGROUP, a child that is born in its cgroup.
+//! Where that is refused the child writes to `cgroup.procs`, which takes the kernel about 30 µs; but 5 to 10 ms where nobody
+//! has done that for a while, since it then waits until every processor has passed through the scheduler (an RCU grace
+//! period), and all that fork or end meanwhile wait too. The mount option `favordynmods` does away with that wait (Linux 6.0).
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::naked_asm;
 use std::cell::Cell;
 use std::env;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::marker::PhantomData;
+#[cfg(target_arch = "x86_64")]
+use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{self, ExitStatus};
@@ -79,7 +82,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use exec_relay::errno::Errno;
-use exec_relay::fd_plan::FdPlan;
+use exec_relay::limit::NOFILE;
 use exec_relay::signal::SignalSet;
 use exec_relay::slate::{Cgroup, Slate};
 use exec_relay::status::Failure;
@@ -94,15 +97,6 @@ use crate::child::{Process, exit_status};
 use crate::error::PROCESS;
 use crate::sys::of_errno;
 use crate::wait::wait_for;
-
-/// The descriptors that the step of the cgroup and exec find under their numbers.
-pub fn pinned(slate: &Slate) -> Option<Descriptor> {
-    let cgroup = match slate.cgroup {
-        Some(Cgroup::Open(directory)) => Some(directory),
-        _ => None,
-    };
-    cgroup.max(slate.program)
-}
 
 /// What the child needs of the host's descriptors.
 struct Needed {
@@ -127,9 +121,11 @@ impl Needed {
     /// How many are fetched at the most.
     const MOST_FETCHED: usize = (Self::HIGH - Self::LOW) as usize / 2;
 
-    /// These, the standard ones, and those up to `pinned`, which cannot be fetched.
-    fn new(descriptors: impl IntoIterator<Item = Descriptor>, pinned: Option<Descriptor>) -> Self {
-        let mut all: Vec<_> = descriptors.into_iter().chain([2]).chain(pinned).collect();
+    /// Those that this slate is made of, and the standard ones.
+    fn new(slate: &Slate) -> Self {
+        // What the step of the cgroup and exec find under its own number: it cannot be fetched.
+        let pinned = directory_of_cgroup(slate).max(slate.program);
+        let mut all: Vec<_> = slate.descriptors.sources().chain([2]).chain(pinned).collect();
         all.sort_unstable();
         all.dedup();
         let end = all.last().map_or(3, |&last| last + 1);
@@ -142,18 +138,23 @@ impl Needed {
     }
 }
 
+/// The directory of the cgroup, where that is open.
+fn directory_of_cgroup(slate: &Slate) -> Option<Descriptor> {
+    match slate.cgroup {
+        Some(Cgroup::Open(directory)) => Some(directory),
+        _ => None,
+    }
+}
+
 /// What the child does. All functions run in it, and must do no more than the top of this file says: system calls, on
 /// memory that was laid out before. No lock may be taken, nothing be allocated, no thread-local storage be touched, and
 /// nothing may panic. The test of the C library's machine code holds them to that.
-pub trait Work {
+pub trait Work<'l> {
     /// Whether the exec is to be proven by the child's having no termination signal before it. Otherwise that is SIGCHLD.
     const IS_PROVEN: bool;
 
-    /// The plan of descriptors.
-    fn plan(&mut self) -> &mut FdPlan;
-
-    /// The highest descriptor that is needed under its own number, beside the plan.
-    fn pinned(&self) -> Option<Descriptor>;
+    /// The slate, which says what descriptors are needed.
+    fn slate(&mut self) -> &mut Slate<'l>;
 
     /// All that comes before the exec.
     fn prepare(&mut self, table: DescriptorTable) -> Result<(), Failure>;
@@ -180,10 +181,9 @@ pub enum Spawned {
 /// # Errors
 ///
 /// What clone(2) says, EMFILE for the pidfd included, and what cannot be had for it: the message then says what.
-pub fn spawn<W: Work>(mut work: W) -> Result<Spawned, (&'static str, io::Error)> {
+pub fn spawn<'l, W: Work<'l>>(mut work: W) -> Result<Spawned, (&'static str, io::Error)> {
     // On the heap: threads may have small stacks.
-    let pinned = work.pinned();
-    let needed = Needed::new(work.plan().sources(), pinned);
+    let needed = Needed::new(work.slate());
     let mut shared = Box::new(Shared {
         work,
         state: AtomicU32::new(NEVER),
@@ -194,7 +194,10 @@ pub fn spawn<W: Work>(mut work: W) -> Result<Spawned, (&'static str, io::Error)>
     });
     let stack = Stack::take().map_err(|cause| ("a stack", cause))?;
     let blocked = Blocked::new().map_err(|cause| ("a blocked signal mask", cause))?;
+    let cgroup = shared.work.slate().cgroup;
     let spawned = loop {
+        // A child before this one may have been born there.
+        shared.work.slate().cgroup = cgroup;
         let spawned = match start(&stack, &mut shared) {
             Err(cause) if shared.way != Way::Copy && is_refusal(&cause) => {
                 shared.refused = Some(Refused { is_fetch: false, for_good: true });
@@ -285,7 +288,7 @@ impl Refused {
 ///
 /// 1. No code that still runs in this process uses a descriptor that it has not got from here.
 /// 2. Where the way is [`Way::Copy`], the process shares its table with no other.
-unsafe fn own_table<W: Work>(shared: &mut Shared<W>) -> Result<DescriptorTable, Refused> {
+unsafe fn own_table<'l, W: Work<'l>>(shared: &mut Shared<W>) -> Result<DescriptorTable, Refused> {
     let first = match shared.way {
         // SAFETY: the same obligations (1), (2).
         Way::Copy => return Ok(unsafe { DescriptorTable::seize() }),
@@ -305,13 +308,13 @@ unsafe fn own_table<W: Work>(shared: &mut Shared<W>) -> Result<DescriptorTable, 
 }
 
 /// Fetches the descriptors with high numbers from the host. All of them, or nothing is noted.
-fn fetch<W: Work>(shared: &mut Shared<W>, table: &mut DescriptorTable) -> Result<(), Errno> {
+fn fetch<'l, W: Work<'l>>(shared: &mut Shared<W>, table: &mut DescriptorTable) -> Result<(), Errno> {
     let host = sys::open_process(shared.needed.host)?;
     let mut fetched = [0; Needed::MOST_FETCHED];
     for (here, &descriptor) in fetched.iter_mut().zip(&shared.needed.high) {
         *here = table.fetch(&host, descriptor)?;
     }
-    let plan = shared.work.plan();
+    let plan = &mut shared.work.slate().descriptors;
     for (&here, &descriptor) in fetched.iter().zip(&shared.needed.high) {
         plan.set_aside(descriptor, here);
         if plan.is_in_place(here) {
@@ -325,19 +328,23 @@ fn fetch<W: Work>(shared: &mut Shared<W>, table: &mut DescriptorTable) -> Result
 /// How many bits of a descriptor table are in a word.
 const WORD: Descriptor = usize::BITS as Descriptor;
 
-/// Fails where a word of the table is taken for full though nothing in it is open, or where that cannot be told. The fault
-/// concerns as many words as there are bits in one.
+/// Fails where a word of the table is taken for full though nothing in it is open, or where that cannot be told.
 fn require_undamaged(first: Descriptor, table: &mut DescriptorTable) -> Result<(), Errno> {
+    // The soft limit can have been lowered, and can be raised again by the program.
+    let limit = sys::limit(NOFILE)?;
+    sys::set_limit(NOFILE, &sys::rlimit64 { rlim_cur: limit.rlim_max, ..limit })?;
     let is_open = |descriptor: &Descriptor| sys::is_open(*descriptor).is_ok();
     let open = (0..first).rev().find(is_open).ok_or(Errno::new(libc::EBADF as u32))?;
-    for number in (1..WORD).map(|word| word * WORD).filter(|&number| number >= first) {
+    // The fault concerns as many words as there are bits in one.
+    let numbers = (1..WORD).map(|word| word * WORD);
+    for number in numbers.filter(|&number| number >= first && (number as u64) < limit.rlim_max) {
         let copy = table.copy_above(open, number)?;
         table.close(copy)?;
         if copy != number {
             return Err(Errno::new(libc::EUCLEAN as u32));
         }
     }
-    Ok(())
+    sys::set_limit(NOFILE, &limit)
 }
 
 /// Whether the kernel is older than Linux 6.11, or tells no version.
@@ -367,7 +374,7 @@ struct Shared<W> {
 }
 
 /// Where the child begins. It is not unwound, and returns to nobody.
-extern "C" fn child<W: Work>(shared: *mut c_void) -> c_int {
+extern "C" fn child<'l, W: Work<'l>>(shared: *mut c_void) -> c_int {
     // SAFETY: `start` passes a Shared<W>, which outlives the child's use of this memory, and nobody else touches it.
     let shared = unsafe { &mut *shared.cast::<Shared<W>>() };
     shared.state.store(RUNS, Ordering::Release);
@@ -392,9 +399,18 @@ extern "C" fn child<W: Work>(shared: *mut c_void) -> c_int {
 }
 
 /// Makes the child and waits until it has let go of this memory. Its number and its pidfd.
-fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, OwnedFd)> {
+fn start<'l, W: Work<'l>>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, OwnedFd)> {
     let mut pidfd: RawFd = -1;
     let files = if shared.way == Way::Copy { 0 } else { libc::CLONE_FILES };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | files;
+    if let Some(directory) = directory_of_cgroup(shared.work.slate()) {
+        // Then the child need not enter it.
+        let cgroup = shared.work.slate().cgroup.take();
+        if let Some(id) = start_in_cgroup(stack, shared, flags, directory, &mut pidfd) {
+            return Ok((id, owned(id, pidfd)?));
+        }
+        shared.work.slate().cgroup = cgroup;
+    }
     let shared = (&raw mut *shared).cast::<c_void>();
     let mut clone = |flags| {
         // SAFETY: the stack is the child's alone and large enough for what it does, with a guard below. CLONE_VFORK keeps
@@ -403,7 +419,6 @@ fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, Own
         let id = unsafe { libc::clone(child::<W>, stack.top(), flags, shared, &raw mut pidfd) };
         if id == -1 { Err(io::Error::last_os_error()) } else { Ok(id) }
     };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | files;
     if W::IS_PROVEN {
         // The lowest byte, the termination signal, is 0.
         let id = clone(flags | libc::CLONE_PIDFD)?;
@@ -423,6 +438,77 @@ fn start<W: Work>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, Own
             Ok((id, owned(id, pidfd)?))
         }
     }
+}
+
+/// `CLONE_INTO_CGROUP` of linux/sched.h, which is too wide for the type that `libc` gives it.
+#[cfg(target_arch = "x86_64")]
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// Makes the child in its cgroup, which spares it a move there. Nothing where that cannot be had: where the kernel is older
+/// than Linux 5.7, a sandbox refuses clone3, or the child may not be in that cgroup. Then it finds out why when it moves.
+#[cfg(target_arch = "x86_64")]
+fn start_in_cgroup<'l, W: Work<'l>>(
+    stack: &Stack,
+    shared: &mut Shared<W>,
+    flags: c_int,
+    directory: Descriptor,
+    pidfd: &mut RawFd,
+) -> Option<i32> {
+    // SAFETY: plain numbers, for which zero is a value.
+    let mut arguments: libc::clone_args = unsafe { zeroed() };
+    arguments.flags = flags as u64 | libc::CLONE_PIDFD as u64 | CLONE_INTO_CGROUP;
+    arguments.pidfd = (&raw mut *pidfd) as u64;
+    arguments.exit_signal = if W::IS_PROVEN { 0 } else { libc::SIGCHLD as u64 };
+    (arguments.stack, arguments.stack_size) = (stack.bottom() as u64, Stack::SIZE as u64);
+    arguments.cgroup = directory as u64;
+    // SAFETY: as for clone in `start`; the structure is as long as it is said to be.
+    let id = unsafe {
+        clone3(&raw const arguments, size_of::<libc::clone_args>(), child::<W>, (&raw mut *shared).cast::<c_void>())
+    };
+    i32::try_from(id).ok().filter(|&id| id > 0)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn start_in_cgroup<'l, W: Work<'l>>(
+    _: &Stack,
+    _: &mut Shared<W>,
+    _: c_int,
+    _: Descriptor,
+    _: &mut RawFd,
+) -> Option<i32> {
+    None
+}
+
+/// clone3(2), whose child calls `begin` with `shared` on its stack.
+///
+/// # Safety
+///
+/// 1. `arguments` must ask for a stack that nobody else uses and that is large enough for `begin`.
+/// 2. What it asks for must be sound, `size` must be its size, and `begin` must not return.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+unsafe extern "C" fn clone3(
+    arguments: *const libc::clone_args,
+    size: usize,
+    begin: extern "C" fn(*mut c_void) -> c_int,
+    shared: *mut c_void,
+) -> isize {
+    // The call changes rax, rcx and r11, and no other register.
+    naked_asm!(
+        "mov r8, rcx",
+        "mov eax, {clone3}",
+        "syscall",
+        "test rax, rax",
+        "jz 2f",
+        "ret",
+        "2:",
+        // No frame is further up.
+        "xor ebp, ebp",
+        "mov rdi, r8",
+        "call rdx",
+        "ud2",
+        clone3 = const libc::SYS_clone3,
+    )
 }
 
 /// The pidfd that the kernel has made for a child.
@@ -460,7 +546,7 @@ fn process(id: i32, pidfd: OwnedFd) -> io::Result<Process> {
 }
 
 /// What became of the child, which has let go of this memory.
-fn became<W: Work>(id: i32, pidfd: OwnedFd, shared: &Shared<W>) -> io::Result<Spawned> {
+fn became<'l, W: Work<'l>>(id: i32, pidfd: OwnedFd, shared: &Shared<W>) -> io::Result<Spawned> {
     let state = shared.state.load(Ordering::Acquire);
     let has_ended = shared.failure.is_some() || state == RUNS;
     if has_ended || W::IS_PROVEN && state == READY {
@@ -561,6 +647,12 @@ impl Stack {
         // SAFETY: the lowest part of it, of which nobody knows yet.
         unsafe { mprotect(stack.0, Self::GUARD, MprotectFlags::empty())? };
         Ok(stack)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn bottom(&self) -> *mut c_void {
+        // SAFETY: inside the mapping.
+        unsafe { self.0.byte_add(Self::GUARD) }
     }
 
     fn top(&self) -> *mut c_void {

@@ -20,8 +20,9 @@ use tempfile::TempDir;
 
 use crate::errors::check;
 use crate::fuse::{Fuse, Node};
+use crate::hosts::where_refused;
 use crate::slate::{Capabilities, Slate};
-use crate::support::{alone, assert_root, each, probe, script, set_limit, slate_by, vehicles};
+use crate::support::{alone, alone_as, alone_by, assert_root, each, probe, script, set_limit, slate_by, vehicles};
 
 /// Somebody who is not root.
 const USER: u32 = 1000;
@@ -519,6 +520,29 @@ fn cgroups() {
     );
     let here = slate_by(Vehicle::InPlace, |_| {});
     assert!(!first.has(&here) && !second.has(&here), "the host has not moved");
+}
+
+/// On x86-64 the child is born in its cgroup, and where clone3 is refused, as in many containers, it moves there.
+#[test]
+fn a_child_that_is_born_in_its_cgroup() {
+    const NAME: &str = "attributes::a_child_that_is_born_in_its_cgroup";
+    assert_root();
+    let enter = |cgroup: &Cgroup| {
+        each(|launch| _ = launch.cgroup(path_only(&cgroup.directory)), |slate| assert!(cgroup.has(slate)));
+    };
+    let directory = TempDir::new().expect("a directory");
+    let log = directory.path().join("log");
+    let starter = ["strace", "-f", "-qq", "-e", "trace=clone3,openat", "-o", log.to_str().expect("UTF-8")];
+    alone_by(&starter, NAME, "born", || enter(&Cgroup::new()));
+    if let Ok(log) = fs::read_to_string(log) {
+        let born = log.lines().filter(|line| line.contains("CLONE_INTO_CGROUP") && !line.contains(" = -1 ")).count();
+        let moved = log.contains("cgroup.procs");
+        let expected = if cfg!(target_arch = "x86_64") { (3, false) } else { (0, true) };
+        assert_eq!((born, moved), expected, "{log}");
+    }
+    // Built where nothing is refused.
+    probe();
+    alone_as(NAME, "moved", || where_refused(&[(libc::SYS_clone3, None)], || enter(&Cgroup::new())));
 }
 
 #[test]

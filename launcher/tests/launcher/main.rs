@@ -10,6 +10,7 @@ mod slate;
 mod fuse;
 
 mod attributes;
+mod calls;
 mod deadline;
 mod descriptors;
 mod environment;

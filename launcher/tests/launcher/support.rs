@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -87,6 +88,11 @@ pub fn alone(name: &str, body: impl FnOnce()) {
 
 /// The same for a test that has several such bodies: `part` is the name of this one.
 pub fn alone_as(name: &str, part: &str, body: impl FnOnce()) {
+    alone_by(&[], name, part, body);
+}
+
+/// The same, where another program starts that process: `starter` is its command line.
+pub fn alone_by(starter: &[&str], name: &str, part: &str, body: impl FnOnce()) {
     const ALONE: &str = "LAUNCHER_TEST_ALONE";
     match env::var(ALONE) {
         Ok(asked) if asked == part => return body(),
@@ -95,8 +101,11 @@ pub fn alone_as(name: &str, part: &str, body: impl FnOnce()) {
     }
     // Built here rather than by each of those processes.
     programs();
-    let mut test = Command::new(env::current_exe().expect("this program"));
-    let output = test.args([name, "--exact", "--nocapture"]).env(ALONE, part).output().expect("this program");
+    let this = env::current_exe().expect("this program");
+    let mut line = starter.iter().map(OsStr::new).chain([this.as_os_str()]);
+    let mut test = Command::new(line.next().expect("a program"));
+    let output = test.args(line).args([name, "--exact", "--nocapture"]).env(ALONE, part).output();
+    let output = output.unwrap_or_else(|error| panic!("{error}: {test:?}"));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
 }

@@ -18,7 +18,7 @@ use seccompiler::{
 };
 use tempfile::{TempDir, tempfile};
 
-use crate::support::{alone, alone_as, children, open_descriptors, set_limit, slate_by, vehicles};
+use crate::support::{alone, alone_as, alone_by, children, open_descriptors, set_limit, slate_by, vehicles};
 
 /// A table that is full from 0 to the number that is returned.
 fn dense(count: usize) -> Vec<File> {
@@ -248,16 +248,7 @@ fn numbers_without_a_gap() {
 
 /// A host whose kernel says that it is an old one, so that the child looks whether its table is damaged.
 fn on_an_old_kernel(part: &str, body: impl FnOnce()) {
-    const OLD: &str = "LAUNCHER_TEST_OLD";
-    if env::var_os(OLD).is_some() {
-        return alone_as("tables::a_damaged_table", part, body);
-    }
-    let mut test = Command::new("setarch");
-    test.args(["--uname-2.6"]).arg(env::current_exe().expect("this program"));
-    let output = test.args(["tables::a_damaged_table", "--exact", "--nocapture"]).env(OLD, "").output();
-    let output = output.expect("setarch");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
+    alone_by(&["setarch", "--uname-2.6"], "tables::a_damaged_table", part, body);
 }
 
 #[test]
