@@ -18,7 +18,10 @@
 extern char **environ;
 
 struct launch {
-    const char *program;
+    /* What is executed, and its arguments. */
+    char **arguments;
+    /* Whether it is a stepping stone, which is left to clean. */
+    int is_stone;
     int error;
 };
 
@@ -28,11 +31,13 @@ static int child(void *argument)
     struct { uintptr_t handler, flags, restorer; uint64_t mask; } action = {0};
     struct rlimit limit;
     uint64_t none = 0;
-    char *arguments[] = {(char *)launch->program, 0};
 
     syscall(SYS_close_range, 1, 0, CLOSE_RANGE_UNSHARE);
-    if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_UNSHARE) != 0 ||
-        syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0 ||
+    if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_UNSHARE) != 0)
+        goto failed;
+    if (launch->is_stone)
+        goto exec;
+    if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0 ||
         syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) != 0)
         goto failed;
     limit.rlim_cur = 1024;
@@ -43,17 +48,19 @@ static int child(void *argument)
             goto failed;
     if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8) != 0)
         goto failed;
-    syscall(SYS_execve, launch->program, arguments, environ);
+exec:
+    syscall(SYS_execve, launch->arguments[0], launch->arguments, environ);
 failed:
     launch->error = 1;
     _exit(127);
 }
 
-/* The exit status of the program, or -1. */
-int launch_by_hand(const char *program)
+/* The exit status of the program, or -1. Where there is a `stone`, that executes the program. */
+int launch_by_hand(const char *program, const char *stone)
 {
     static _Alignas(16) char stack[65536];
-    struct launch launch = {program, 0};
+    char *plain[] = {(char *)program, 0}, *stepping[] = {(char *)stone, (char *)program, 0};
+    struct launch launch = {stone ? stepping : plain, stone != 0, 0};
     uint64_t all = ~(uint64_t)0, before;
     siginfo_t how;
     int pidfd, id;

@@ -27,9 +27,22 @@ void _start(void) {
 }
 "#;
 
-fn program(directory: &Path) -> PathBuf {
-    let (source, program) = (directory.join("exit.c"), directory.join("exit"));
-    fs::write(&source, PROGRAM).expect("a source file");
+/// A stepping stone that does nothing but execute its first argument: the floor for a relay.
+const STONE: &str = r#"
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start: mov (%rsp),%rcx; lea 16(%rsp),%rsi; mov (%rsi),%rdi; lea 16(%rsp,%rcx,8),%rdx;"
+        "mov $59,%eax; syscall; hlt");
+#elif defined(__aarch64__)
+__asm__(".globl _start\n_start: ldr x9,[sp]; add x1,sp,#16; ldr x0,[x1]; add x2,sp,x9,lsl #3; add x2,x2,#16;"
+        "mov x8,#221; svc 0; brk 0");
+#else
+#error "how does a program execute another one here?"
+#endif
+"#;
+
+fn program(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let (source, program) = (directory.join(name).with_extension("c"), directory.join(name));
+    fs::write(&source, text).expect("a source file");
     let mut cc = Command::new("cc");
     let status = cc.args(["-static", "-nostdlib", "-O2", "-o"]).arg(&program).arg(&source).status();
     assert!(status.expect("a C compiler").success());
@@ -76,7 +89,7 @@ pub fn posix_spawn(program: &CStr) {
 }
 
 /// A launch by hand, in C: `by_hand.c`, as a library that is loaded into this process.
-type ByHand = unsafe extern "C" fn(*const libc::c_char) -> libc::c_int;
+type ByHand = unsafe extern "C" fn(*const libc::c_char, *const libc::c_char) -> libc::c_int;
 
 fn by_hand(directory: &Path) -> ByHand {
     let (source, library) = (directory.join("by_hand.c"), directory.join("by_hand.so"));
@@ -92,6 +105,11 @@ fn by_hand(directory: &Path) -> ByHand {
         assert!(!function.is_null());
         std::mem::transmute::<*mut libc::c_void, ByHand>(function)
     }
+}
+
+fn in_c(by_hand: ByHand, program: &CStr, stone: *const libc::c_char) {
+    // SAFETY: both paths end with a NUL, or there is no stone.
+    assert_eq!(unsafe { by_hand(program.as_ptr(), stone) }, 0);
 }
 
 fn launch(program: &Path, vehicle: &Vehicle, set: impl Fn(&mut Launch<'static>)) {
@@ -179,6 +197,7 @@ pub struct Programs {
     program: PathBuf,
     c_program: CString,
     by_hand: ByHand,
+    stone: CString,
     relay: PathBuf,
     _directory: TempDir,
 }
@@ -187,12 +206,15 @@ impl Programs {
     /// Builds them, in a directory that goes with this.
     pub fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
-        let program = program(directory.path());
-        let c_program = CString::new(program.to_str().expect("UTF-8")).expect("no NUL");
+        let c_string = |path: &Path| CString::new(path.to_str().expect("UTF-8")).expect("no NUL");
+        let stone = c_string(&program(directory.path(), "stone", STONE));
+        let program = program(directory.path(), "exit", PROGRAM);
+        let c_program = c_string(&program);
         Self {
             program,
             c_program,
             by_hand: by_hand(directory.path()),
+            stone,
             relay: relay(directory.path()),
             _directory: directory,
         }
@@ -200,11 +222,11 @@ impl Programs {
 }
 
 /// How many ways there are.
-pub const WAYS: usize = 10;
+pub const WAYS: usize = 11;
 
 /// All of them. `lent` is a descriptor that was opened last, and so has a high number.
 pub fn all<'a>(programs: &'a Programs, lent: BorrowedFd<'a>) -> [Way<'a>; WAYS] {
-    let Programs { program, c_program, by_hand, relay, .. } = programs;
+    let Programs { program, c_program, by_hand, stone, relay, .. } = programs;
     let at = Vehicle::RelayAt(relay.clone());
     let three = move || {
         let mut launch = Launch::new(program);
@@ -215,12 +237,12 @@ pub fn all<'a>(programs: &'a Programs, lent: BorrowedFd<'a>) -> [Way<'a>; WAYS] 
         ("posix_spawn, cleans nothing", Box::new(|| posix_spawn(c_program))),
         ("Command, cleans nothing", Box::new(|| command(program))),
         (FORKING, Box::new(|| command_with_pre_exec(program))),
-        // SAFETY: the program's path ends with a NUL.
-        ("InPlace's calls by hand, in C", Box::new(|| assert_eq!(unsafe { by_hand(c_program.as_ptr()) }, 0))),
+        ("InPlace's calls by hand, in C", Box::new(|| in_c(*by_hand, c_program, ptr::null()))),
         ("InPlace", Box::new(|| launch(program, &Vehicle::InPlace, nothing))),
         ("InPlace, 0 to 2 null", Box::new(|| launch(program, &Vehicle::InPlace, null))),
         ("InPlace, 0 to 2 piped", Box::new(|| launch(program, &Vehicle::InPlace, piped))),
         ("InPlace, three by fd()", Box::new(three)),
+        ("a stone that only executes, in C", Box::new(|| in_c(*by_hand, c_program, stone.as_ptr()))),
         ("Relay", Box::new(|| launch(program, &Vehicle::Relay, nothing))),
         ("RelayAt", Box::new(move || launch(program, &at, nothing))),
     ]
