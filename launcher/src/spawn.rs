@@ -73,12 +73,12 @@ use std::io;
 use std::marker::PhantomData;
 #[cfg(target_arch = "x86_64")]
 use std::mem::zeroed;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{self, ExitStatus};
 use std::ptr;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use exec_relay::errno::Errno;
@@ -123,8 +123,10 @@ impl Needed {
 
     /// Those that this slate is made of, and the standard ones.
     fn new(slate: &Slate) -> Self {
-        // What the step of the cgroup and exec find under its own number: it cannot be fetched.
-        let pinned = directory_of_cgroup(slate).max(slate.program);
+        // What is found under its own number cannot be fetched: by the step of the cgroup, by exec, and by a program that has it
+        // under the same number, which may be above the limit.
+        let in_place = slate.descriptors.sources().filter(|&source| slate.descriptors.is_in_place(source)).max();
+        let pinned = directory_of_cgroup(slate).max(slate.program).max(in_place);
         let mut all: Vec<_> = slate.descriptors.sources().chain([2]).chain(pinned).collect();
         all.sort_unstable();
         all.dedup();
@@ -188,6 +190,7 @@ pub fn spawn<'l, W: Work<'l>>(mut work: W) -> Result<Spawned, (&'static str, io:
         work,
         state: AtomicU32::new(NEVER),
         failure: None,
+        pidfd: AtomicI32::new(-1),
         needed,
         way: Way::known(),
         refused: None,
@@ -298,6 +301,11 @@ unsafe fn own_table<'l, W: Work<'l>>(shared: &mut Shared<W>) -> Result<Descripto
     // SAFETY: the same obligation (1).
     let unshared = unsafe { DescriptorTable::unshare(first as u32) };
     let mut table = unshared.map_err(|errno| Refused::new(errno, false))?;
+    let pidfd = shared.pidfd.load(Ordering::Acquire);
+    if (0..3).contains(&pidfd) {
+        // The host has that one closed. Nothing is to take this for its standard stream.
+        let _ = table.close(pidfd);
+    }
     if shared.needed.may_be_damaged {
         require_undamaged(first, &mut table).map_err(|errno| Refused::new(errno, false))?;
     }
@@ -368,6 +376,8 @@ struct Shared<W> {
     work: W,
     state: AtomicU32,
     failure: Option<Failure>,
+    /// The host's descriptor of the child.
+    pidfd: AtomicI32,
     needed: Needed,
     way: Way,
     refused: Option<Refused>,
@@ -400,29 +410,30 @@ extern "C" fn child<'l, W: Work<'l>>(shared: *mut c_void) -> c_int {
 
 /// Makes the child and waits until it has let go of this memory. Its number and its pidfd.
 fn start<'l, W: Work<'l>>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(i32, OwnedFd)> {
-    let mut pidfd: RawFd = -1;
+    *shared.pidfd.get_mut() = -1;
     let files = if shared.way == Way::Copy { 0 } else { libc::CLONE_FILES };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | files;
     if let Some(directory) = directory_of_cgroup(shared.work.slate()) {
         // Then the child need not enter it.
         let cgroup = shared.work.slate().cgroup.take();
-        if let Some(id) = start_in_cgroup(stack, shared, flags, directory, &mut pidfd) {
-            return Ok((id, owned(id, pidfd)?));
+        if let Some(id) = start_in_cgroup(stack, shared, flags, directory) {
+            return Ok((id, owned(id, shared)?));
         }
         shared.work.slate().cgroup = cgroup;
     }
-    let shared = (&raw mut *shared).cast::<c_void>();
-    let mut clone = |flags| {
+    let pidfd = shared.pidfd.as_ptr();
+    let pointer = (&raw mut *shared).cast::<c_void>();
+    let clone = |flags| {
         // SAFETY: the stack is the child's alone and large enough for what it does, with a guard below. CLONE_VFORK keeps
         // this thread, and so everything that it has borrowed, until the child uses neither any more. The child has this
-        // thread's thread-local storage, and does not touch it. The pidfd is written to a local variable.
-        let id = unsafe { libc::clone(child::<W>, stack.top(), flags, shared, &raw mut pidfd) };
+        // thread's thread-local storage, and does not touch it. The pidfd is written before the child runs.
+        let id = unsafe { libc::clone(child::<W>, stack.top(), flags, pointer, pidfd) };
         if id == -1 { Err(io::Error::last_os_error()) } else { Ok(id) }
     };
     if W::IS_PROVEN {
         // The lowest byte, the termination signal, is 0.
         let id = clone(flags | libc::CLONE_PIDFD)?;
-        return Ok((id, owned(id, pidfd)?));
+        return Ok((id, owned(id, shared)?));
     }
     match clone(flags | libc::CLONE_PIDFD | libc::SIGCHLD) {
         // qemu-user knows no CLONE_PIDFD. The number is the child's until it is reaped; where this process ignores SIGCHLD,
@@ -435,7 +446,7 @@ fn start<'l, W: Work<'l>>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(
         }
         made => {
             let id = made?;
-            Ok((id, owned(id, pidfd)?))
+            Ok((id, owned(id, shared)?))
         }
     }
 }
@@ -452,12 +463,11 @@ fn start_in_cgroup<'l, W: Work<'l>>(
     shared: &mut Shared<W>,
     flags: c_int,
     directory: Descriptor,
-    pidfd: &mut RawFd,
 ) -> Option<i32> {
     // SAFETY: plain numbers, for which zero is a value.
     let mut arguments: libc::clone_args = unsafe { zeroed() };
     arguments.flags = flags as u64 | libc::CLONE_PIDFD as u64 | CLONE_INTO_CGROUP;
-    arguments.pidfd = (&raw mut *pidfd) as u64;
+    arguments.pidfd = shared.pidfd.as_ptr() as u64;
     arguments.exit_signal = if W::IS_PROVEN { 0 } else { libc::SIGCHLD as u64 };
     (arguments.stack, arguments.stack_size) = (stack.bottom() as u64, Stack::SIZE as u64);
     arguments.cgroup = directory as u64;
@@ -469,13 +479,7 @@ fn start_in_cgroup<'l, W: Work<'l>>(
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn start_in_cgroup<'l, W: Work<'l>>(
-    _: &Stack,
-    _: &mut Shared<W>,
-    _: c_int,
-    _: Descriptor,
-    _: &mut RawFd,
-) -> Option<i32> {
+fn start_in_cgroup<'l, W: Work<'l>>(_: &Stack, _: &mut Shared<W>, _: c_int, _: Descriptor) -> Option<i32> {
     None
 }
 
@@ -512,7 +516,8 @@ unsafe extern "C" fn clone3(
 }
 
 /// The pidfd that the kernel has made for a child.
-fn owned(id: i32, pidfd: RawFd) -> io::Result<OwnedFd> {
+fn owned<W>(id: i32, shared: &Shared<W>) -> io::Result<OwnedFd> {
+    let pidfd = shared.pidfd.load(Ordering::Acquire);
     if pidfd < 0 {
         // Linux before 5.2 passes over CLONE_PIDFD.
         abandon(id);
