@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use exec_relay::errno;
 use exec_relay::status::{self, Step};
+use exec_relay::text::Strings;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::interpreter::interpreter;
@@ -161,7 +162,7 @@ pub enum Concern {
 }
 
 impl Concern {
-    fn new(step: Step, detail: u32, launch: &Launch, arguments: &[CString]) -> Self {
+    fn new(step: Step, detail: u32, launch: &Launch, arguments: Option<Strings>) -> Self {
         let executed = launch.exec_fd.as_ref().map(AsRawFd::as_raw_fd);
         let path = |path: &CString| PathBuf::from(OsStr::from_bytes(path.to_bytes()));
         match (step, executed) {
@@ -186,8 +187,8 @@ impl Concern {
         match step.concern() {
             status::Concern::Nothing => Self::Nothing,
             status::Concern::Argument => {
-                let argument = arguments.get(detail as usize);
-                Self::Argument(argument.map_or_else(String::new, |argument| argument.to_string_lossy().into_owned()))
+                let argument = arguments.and_then(|arguments| arguments.get(detail as usize));
+                Self::Argument(argument.map_or_else(String::new, |argument| argument.to_string()))
             }
             status::Concern::Descriptor => Self::Descriptor(detail as i32),
             status::Concern::Signal => Self::Signal(detail),
@@ -273,7 +274,7 @@ impl Error {
     }
 
     /// A step's failure, from the numbers of the record of a relay that was started with `arguments`.
-    pub(crate) fn of_record(launch: &Launch, arguments: &[CString], [number, errno, detail]: [u32; 3]) -> Self {
+    pub(crate) fn of_record(launch: &Launch, arguments: Option<Strings>, [number, errno, detail]: [u32; 3]) -> Self {
         // No errno tells of a mistake; whoever looks for one is not to find that all went well.
         let errno = if errno == 0 { libc::EINVAL } else { errno as i32 };
         let cause = io::Error::from_raw_os_error(errno);

@@ -9,7 +9,7 @@ use exec_relay::slate::{self, Slate};
 use exec_relay::status::{Failure, Step};
 use exec_relay::steps::{self, exec};
 use exec_relay::sys::{self, Descriptor, DescriptorTable};
-use exec_relay::text::Strings;
+use exec_relay::text::{Strings, Text};
 
 use crate::child::Process;
 use crate::descriptors::open_null;
@@ -18,25 +18,37 @@ use crate::error::Error;
 use crate::prepared::Prepared;
 use crate::spawn::{Spawned, Work, spawn};
 use crate::sys::environment;
-use crate::vector::{ListenPid, Vector};
+use crate::vector::{Listening, Vectors};
+
+/// Vectors that are lent, to be handed on unread in the place of the launch's own.
+#[derive(Clone, Copy, Default)]
+pub struct Lent<'a> {
+    pub arguments: Option<Strings<'a, 'a>>,
+    pub environment: Option<Strings<'a, 'a>>,
+}
 
 /// Launches the program.
-pub fn launch(prepared: &mut Prepared) -> Result<Process, Error> {
+pub fn launch(prepared: &mut Prepared, lent: Lent) -> Result<Process, Error> {
     let launch = prepared.launch;
-    let listen_pid = ListenPid::default();
-    let count = prepared.listen_fds();
-    let vector = match &count {
-        Some(count) => Some(launch.environment.vector_with_sockets(count, &listen_pid)),
-        None => launch.environment.vector(),
-    };
-    let kept = prepared.kept();
+    let [listen_fds, listen_pid] = &<[Listening; 2]>::default();
+    let has_sockets = !launch.listening.is_empty();
+    listen_fds.set(b"LISTEN_FDS=", launch.listening.len() as u32);
+    let told = has_sockets.then(|| [listen_fds.text(), listen_pid.text()]);
+    let argv0 = launch.argv0.as_ref().unwrap_or(&launch.program);
+    let arguments = [argv0].into_iter().chain(&launch.arguments).map(|argument| Text::from(&**argument));
+    // What is lent is not made.
+    let vectors = Vectors::new(
+        arguments.take(if lent.arguments.is_some() { 0 } else { usize::MAX }),
+        launch.environment.strings(told).filter(|_| lent.environment.is_none()),
+    );
+    let kept: Vec<_> = prepared.kept().collect();
     let changes_user = prepared.slate.settings.user.is_some();
     let work = InPlace {
         program: slate::Path { path: &launch.program, argument: 0 },
         kept: &kept,
-        arguments: prepared.arguments.strings(),
-        environment: vector.as_ref().map_or_else(|| environment(), Vector::strings),
-        listen_pid: count.is_some().then_some(&listen_pid),
+        arguments: lent.arguments.unwrap_or_else(|| vectors.arguments()),
+        environment: lent.environment.or_else(|| vectors.environment()).unwrap_or_else(|| environment()),
+        listen_pid: has_sockets.then_some(listen_pid),
         slate: &mut prepared.slate,
     };
     let program = || Path::to_owned(launch.program());
@@ -64,7 +76,7 @@ struct InPlace<'a, 'l> {
     arguments: Strings<'a, 'a>,
     environment: Strings<'a, 'a>,
     /// Nobody can know what it is to say before there is a child.
-    listen_pid: Option<&'a ListenPid>,
+    listen_pid: Option<&'a Listening>,
 }
 
 impl<'l> Work<'l> for InPlace<'_, 'l> {
@@ -80,7 +92,7 @@ impl<'l> Work<'l> for InPlace<'_, 'l> {
         steps::make_slate(self.slate, &mut table)?;
         if let Some(variable) = self.listen_pid {
             let process = sys::process().map_err(|errno| Failure::new(Step::Listening, errno, 3))?;
-            variable.set(process);
+            variable.set(b"LISTEN_PID=", process);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What to launch, and how.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -18,16 +19,18 @@ use exec_relay::text::Text;
 use exec_relay::value::{Mistake, Number, Octal, Parent, ProcessGroup, Value, decimal, require};
 use rustix::process::{getegid, geteuid};
 
-use crate::environment::Environment;
+use crate::environment::{Edit, Environment};
 
 /// A limit that stands for the hard limit as it is, for [`Launch::nofile`].
 pub const HARD_LIMIT: u32 = u32::MAX;
 
 /// How a program gets from this process to its own; see the [crate's documentation](crate#which-vehicle).
 ///
-/// Where none is chosen it is [`Self::InPlace`], unless an attribute is to be reset that belongs to the memory
-/// (`--reset` of `coredump-filter`, `thp`, `ksm`, or `all`): then it is [`Self::Relay`], since a child that shares this
-/// process's memory would reset this process's own.
+/// Where none is chosen it is [`Self::InPlace`], unless only a relay can do what is asked for. Then it is [`Self::Relay`]:
+///
+/// - for a time that the launch may take, [`Launch::timeout`];
+/// - to reset an attribute that belongs to the memory (`--reset` of `coredump-filter`, `thp`, `ksm`, or `all`), since a child
+///   that shares this process's memory would reset this process's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Vehicle {
@@ -159,7 +162,7 @@ pub struct Launch<'fd> {
     pub(crate) program: CString,
     pub(crate) argv0: Option<CString>,
     pub(crate) arguments: Vec<CString>,
-    pub(crate) environment: Environment,
+    pub(crate) environment: Environment<'fd>,
     pub(crate) directory: Option<CString>,
     pub(crate) standard: [Stdio<'fd>; 3],
     pub(crate) descriptors: Vec<(RawFd, Source<'fd>)>,
@@ -173,7 +176,8 @@ pub struct Launch<'fd> {
     pub(crate) cgroup: Option<Cgroup<'fd>>,
     /// What is executed in the place of the file at `program`.
     pub(crate) exec_fd: Option<Source<'fd>>,
-    pub(crate) timeout: Option<Duration>,
+    /// None where it was not called for; nothing in it for as long as it takes.
+    pub(crate) timeout: Option<Option<Duration>>,
     /// None where it was not chosen.
     pub(crate) vehicle: Option<Vehicle>,
     /// The first mistake.
@@ -199,7 +203,7 @@ impl<'fd> Launch<'fd> {
                 ..Settings::default()
             },
             texts: Vec::new(),
-            timeout: Some(Duration::from_secs(30)),
+            timeout: None,
             cgroup: None,
             exec_fd: None,
             vehicle: None,
@@ -232,13 +236,7 @@ impl<'fd> Launch<'fd> {
 
     /// Sets an environment variable.
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
-        let name = self.variable(name.as_ref());
-        let mut variable = name.clone();
-        variable.push(b'=');
-        variable.extend_from_slice(value.as_ref().as_bytes());
-        let variable = self.string(OsStr::from_bytes(&variable));
-        self.environment.edit(name, Some(variable));
-        self
+        self.edit(name.as_ref(), Some(value.as_ref()))
     }
 
     /// Sets environment variables.
@@ -251,9 +249,7 @@ impl<'fd> Launch<'fd> {
 
     /// Removes an environment variable.
     pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
-        let name = self.variable(name.as_ref());
-        self.environment.edit(name, None);
-        self
+        self.edit(name.as_ref(), None)
     }
 
     /// Passes on no environment variable but those that are set from now on.
@@ -262,12 +258,12 @@ impl<'fd> Launch<'fd> {
     }
 
     /// Passes on exactly these strings, whatever they are, in this order: an `envp` as execve(2) takes it. What is set or
-    /// removed from now on changes them.
+    /// removed from now on changes them. Strings that are lent (`&CStr`) are not copied.
     ///
     /// What is not edited reaches the program as it is here, to the byte: strings without `=` and names that are there
     /// twice as well. Variables that are set come before those that are inherited.
-    pub fn env_exactly<S: AsRef<CStr>>(&mut self, strings: impl IntoIterator<Item = S>) -> &mut Self {
-        self.environment.replace(strings.into_iter().map(|string| string.as_ref().to_owned()).collect());
+    pub fn env_exactly<S: Into<Cow<'fd, CStr>>>(&mut self, strings: impl IntoIterator<Item = S>) -> &mut Self {
+        self.environment.replace(strings.into_iter().map(Into::into).collect());
         self
     }
 
@@ -392,6 +388,9 @@ impl<'fd> Launch<'fd> {
 
     /// Has the program killed when the *thread* that launches it ends, which may be long before the process does; see
     /// PR_SET_PDEATHSIG(2const). [`Self::pulse`] tells the other way round, and for the whole process.
+    ///
+    /// We know of no reliable way up to Linux 6.18 that follows the process instead. A pipe can signal its end to the program
+    /// (O_ASYNC, F_SETSIG), but only for as long as the program keeps a descriptor of it open.
     pub fn die_with_parent(&mut self) -> &mut Self {
         self.settings(Setting::DieWithParent).die_with_parent = Some(Parent::Any);
         self
@@ -584,12 +583,17 @@ impl<'fd> Launch<'fd> {
         self
     }
 
-    /// How long a launch by a relay may take, 30 seconds by default; nothing for as long as it takes. It is for the case
-    /// that a stranger, forked from this process without exec, holds the status pipe open. InPlace has no pipe to hold;
-    /// it waits for execve(2), and does so for as long as that takes. Neither does this end a wait in a frozen cgroup; see
-    /// [`Self::cgroup`].
+    /// How long the launch may take. Then its process is killed, and the error is [`Error::Timeout`](crate::Error::Timeout).
+    /// Nothing, `None`, is for as long as it takes.
+    ///
+    /// Only a relay can keep to a time, so a time that is given here takes [`Vehicle::Relay`] where no vehicle is chosen. A
+    /// child of [`Vehicle::InPlace`] stops this thread until the program's file is mapped: to ask for that vehicle and for a
+    /// time is a mistake. A build without the feature `embedded` carries no relay: choose [`Vehicle::RelayAt`] there.
+    ///
+    /// A launch by a relay that is given no time here may take 30 seconds, for the case that a stranger, forked from this
+    /// process without exec, holds the status pipe open. No timeout ends a wait in a frozen cgroup; see [`Self::cgroup`].
     pub fn timeout(&mut self, timeout: impl Into<Option<Duration>>) -> &mut Self {
-        self.timeout = timeout.into();
+        self.timeout = Some(timeout.into());
         self
     }
 
@@ -743,11 +747,20 @@ impl<'fd> Launch<'fd> {
         })
     }
 
-    fn variable(&mut self, name: &OsStr) -> Vec<u8> {
+    /// Sets the variable with this name, or removes it.
+    fn edit(&mut self, name: &OsStr, value: Option<&OsStr>) -> &mut Self {
         if is_name(name).is_none() {
             self.mistake(format!("{name:?} is no name of an environment variable"));
         }
-        self.string(name).into_bytes()
+        let parts = [name.as_bytes(), b"=", value.unwrap_or_default().as_bytes()];
+        // With its NUL, so that there is one allocation.
+        let mut variable = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>() + 1);
+        parts.iter().for_each(|part| variable.extend_from_slice(part));
+        match CString::new(variable) {
+            Ok(variable) => self.environment.edit(Edit { variable, name: name.len(), is_removed: value.is_none() }),
+            Err(error) => self.mistake(format!("{:?} holds a NUL byte", OsStr::from_bytes(&error.into_vec()))),
+        }
+        self
     }
 
     fn signals(&mut self, signals: impl IntoIterator<Item = i32>) -> SignalSet {

@@ -24,15 +24,15 @@
 //! | how often is exec called | once | twice: relay, then the program |
 //! | what it needs | nothing | a file, or memfd_create(2) and execveat(2) with the right to execute memory |
 //! | the calling thread is stopped | until the program's file is mapped | until relay's small file is mapped |
-//! | [`Launch::timeout`] | not needed and not looked at | ends a launch that hangs |
+//! | [`Launch::timeout`] | an error; where no vehicle is chosen, Relay is taken | ends a launch that hangs |
 //! | `--reset` of what belongs to the memory | an error; where no vehicle is chosen, Relay is taken | works |
 //! | another user or group | this process is not dumpable until the program runs: [`Launch::uid`] | nothing happens to this process |
 //! | privileges of a host that is not root | all that it has | those that it keeps at an exec: the ambient set |
 //! | killed before the program began | told apart, but where a thread of the host waits with `__WALL` and reaps the program too | told apart where nobody else reaps the process and its memory or name can be looked at |
 //!
-//! InPlace is the default because it needs nothing that a sandbox may lack, is the faster one, and can prove more. Take
-//! Relay where the program lies on a disk that may hang, since the calling thread waits for it otherwise, or where the least
-//! code may run in a child that shares the host's memory.
+//! InPlace is the default because it needs nothing that a sandbox may lack, is the faster one, and can prove more. Ask for a
+//! [`Launch::timeout`] where the program lies on a disk that may hang: then Relay is taken, since the calling thread waits for
+//! the disk otherwise. Take Relay where the least code may run in a child that shares the host's memory.
 //!
 //! Under an emulator that gives a child no share in its parent's memory, valgrind for one, InPlace is an error and Relay
 //! works. The thread sanitizer ends a host that launches unless it is told `die_after_fork=0`.
@@ -67,6 +67,9 @@ pub use child::Child;
 pub use error::{Concern, Error};
 #[doc(inline)]
 pub use exec_relay::status::Step;
+/// For the package for C.
+#[doc(hidden)]
+pub use exec_relay::text::Strings;
 pub use launch::{HARD_LIMIT, Launch, Limit, Source, Stdio, Vehicle};
 
 /// The examples of the README are run as the others are.

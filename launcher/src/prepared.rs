@@ -1,6 +1,5 @@
 //! All that a launch needs, made before there is a child: nothing is allocated afterwards.
 
-use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process;
@@ -12,7 +11,7 @@ use exec_relay::signal::{self, SomeOrAll};
 use exec_relay::slate::{self, Slate};
 use exec_relay::status::{Failure, Report, Step};
 use exec_relay::sys;
-use exec_relay::text::Text;
+use exec_relay::text::Strings;
 use exec_relay::value::{Parent, Value};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::PipeFlags;
@@ -22,15 +21,12 @@ use crate::descriptors::{NULL, beside, is_null, pipe};
 use crate::error::Error;
 use crate::launch::{Cgroup, Launch, Stdio};
 use crate::sys::{copy_of, of_errno};
-use crate::vector::Vector;
 
-/// A launch with its pipes and vectors.
+/// A launch with its pipes.
 pub struct Prepared<'l> {
     pub launch: &'l Launch<'l>,
     /// What the program is to find, with what only a launch can know. On the heap: threads may have small stacks.
     pub slate: Box<Slate<'l>>,
-    /// `argv`.
-    pub arguments: Vector<'l>,
     /// The program's number for each descriptor that was asked for, and the one here.
     pub wanted: Vec<(RawFd, RawFd)>,
     /// Which of 0, 1 and 2 are closed.
@@ -47,8 +43,6 @@ impl<'l> Prepared<'l> {
         if launch.exec_fd.is_none() && launch.program.as_bytes().first() != Some(&b'/') {
             return Err(Error::Request { mistake: format!("{:?} is not an absolute path", launch.program) });
         }
-        let argv0 = launch.argv0.as_ref().unwrap_or(&launch.program);
-        let arguments = [argv0].into_iter().chain(&launch.arguments).map(|argument| Text::from(&**argument));
         let mut prepared = Self {
             launch,
             slate: Box::new(Slate {
@@ -60,7 +54,6 @@ impl<'l> Prepared<'l> {
                 directory: launch.directory.as_deref().map(|path| slate::Path { path, argument: 0 }),
                 descriptors: FdPlan::default(),
             }),
-            arguments: Vector::new(arguments),
             wanted: Vec::new(),
             closed: Vec::new(),
             pipes: [const { None }; 3],
@@ -97,24 +90,17 @@ impl<'l> Prepared<'l> {
         if is_null(failure) {
             return Error::host("/dev/null")(io::Error::from_raw_os_error(failure.errno() as i32));
         }
-        self.record_failed([failure.step().number().into(), failure.errno(), failure.detail], &[])
+        self.record_failed([failure.step().number().into(), failure.errno(), failure.detail], None)
     }
 
     /// The error that a record tells, step, errno and detail, of a relay that was started with `arguments`.
-    pub fn record_failed(&self, record: [u32; 3], arguments: &[CString]) -> Error {
+    pub fn record_failed(&self, record: [u32; 3], arguments: Option<Strings>) -> Error {
         Error::of_record(self.launch, arguments, record)
     }
 
     /// Those that the program has under the number that they have here.
-    pub fn kept(&self) -> Vec<RawFd> {
-        self.wanted.iter().filter(|(target, source)| target == source).map(|&(target, _)| target).collect()
-    }
-
-    /// The variable that tells the program of its sockets, where it has some.
-    pub fn listen_fds(&self) -> Option<CString> {
-        let count = self.launch.listening.len();
-        let variable = || CString::new(format!("LISTEN_FDS={count}")).unwrap_or_default();
-        (count > 0).then(variable)
+    pub fn kept(&self) -> impl Iterator<Item = RawFd> {
+        self.wanted.iter().filter(|(target, source)| target == source).map(|&(target, _)| target)
     }
 
     /// What is kept is the file that is there now, or nothing: a copy of it holds it while others may close the number. One

@@ -25,9 +25,10 @@
 //!
 //! Emulators make such ones (src/spawn.rs). The relay reports all the same; only what failed before it is not told then.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
+use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -52,15 +53,21 @@ use crate::launch::Launch;
 use crate::prepared::Prepared;
 use crate::spawn::{Spawned, Work, spawn};
 use crate::sys::{environment, has_memory, of_errno, page_size};
-use crate::vector::Vector;
+use crate::vector::Vectors;
 use crate::wait::wait_for;
+
+/// How long a launch may take where nobody says so.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Launches the program by the relay at `path`, or by the embedded one.
 pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, Error> {
     let launch = prepared.launch;
-    let deadline = launch.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let timeout = launch.timeout.unwrap_or(Some(TIMEOUT));
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let (reader, writer) = pipe(PipeFlags::DIRECT).map_err(Error::host("a status pipe"))?;
-    let mut kept = prepared.kept();
+    // With room for the pipe, the relay and the program.
+    let mut kept = Vec::with_capacity(prepared.wanted.len() + 3);
+    kept.extend(prepared.kept());
     // Under numbers that the program does not have: low ones, whatever they are here.
     let mut beside = |descriptor: &OwnedFd| {
         let number = descriptor.as_raw_fd();
@@ -72,17 +79,18 @@ pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, E
     };
     let status = beside(&writer).map_err(Error::host("a status pipe"))?;
     let relay = Relay::open(path, &mut beside)?;
-    let arguments = arguments(prepared, status);
-    let (argv, envp) =
-        (Vector::new(arguments.iter().map(|argument| Text::from(&**argument))), launch.environment.vector());
+    let words = words(prepared, status);
+    let own = words.split_inclusive(|&byte| byte == 0).map(Text::within);
+    let of_program = [&launch.program].into_iter().chain(&launch.arguments).map(|argument| Text::from(&**argument));
+    let vectors = Vectors::new(own.chain(of_program), launch.environment.strings(None));
     // The file that the relay is to execute has its number.
     kept.extend(prepared.slate.program);
     let names = names_of_program(prepared);
     let work = ExecRelay {
         program: &relay.program,
         kept: &kept,
-        arguments: argv.strings(),
-        environment: envp.as_ref().map_or_else(|| environment(), Vector::strings),
+        arguments: vectors.arguments(),
+        environment: vectors.environment().unwrap_or_else(|| environment()),
         slate: &mut prepared.slate,
     };
     let spawned = spawn(work).map_err(|(what, cause)| Error::of_spawn(launch.program().to_owned(), what, cause))?;
@@ -96,7 +104,7 @@ pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, E
             return Err(Error::Killed { program: launch.program().to_owned(), status, may_have_begun: false });
         }
     };
-    let report = Report { reader, path, deadline, prepared, arguments: &arguments, names };
+    let report = Report { reader, path, timeout, deadline, prepared, arguments: vectors.arguments(), names };
     report.conclude(process, &relay)
 }
 
@@ -260,47 +268,46 @@ fn name_of(program: &Path) -> Vec<u8> {
     name[..name.len().min(LONGEST)].to_vec()
 }
 
-/// relay's arguments; see its README.
-fn arguments(prepared: &Prepared, status: RawFd) -> Vec<CString> {
+/// relay's arguments up to the program; see its README. Each ends with a NUL, and none of what is written here holds another.
+fn words(prepared: &Prepared, status: RawFd) -> Vec<u8> {
     let launch = prepared.launch;
-    let mut all = vec![c"relay".to_owned()];
-    // None of what is added here holds a NUL.
-    let mut add = |option: String| all.push(CString::new(option).unwrap_or_default());
-    add(format!("--status={status}"));
-    let kept: Vec<_> =
-        prepared.wanted.iter().filter(|(target, _)| *target > 2).map(|(target, _)| target.to_string()).collect();
-    if !kept.is_empty() {
-        add(format!("--keep={}", kept.join(",")));
+    // Room for what most launches ask for.
+    let mut words = Vec::with_capacity(256);
+    let _ = write!(words, "relay\0--status={status}");
+    let kept = prepared.wanted.iter().map(|(target, _)| target).filter(|&&target| target > 2);
+    for (index, target) in kept.enumerate() {
+        let _ = write!(words, "{}{target}", if index == 0 { "\0--keep=" } else { "," });
     }
+    words.push(0);
+    let mut add = |word: fmt::Arguments| _ = write!(words, "{word}\0");
     if let Some(program) = prepared.slate.program {
-        add(format!("--exec-fd={program}"));
+        add(format_args!("--exec-fd={program}"));
     }
     for descriptor in &prepared.closed {
-        add(format!("--close={descriptor}"));
+        add(format_args!("--close={descriptor}"));
     }
     if !launch.listening.is_empty() {
-        add(format!("--listen-fds={}", launch.listening.len()));
+        add(format_args!("--listen-fds={}", launch.listening.len()));
     }
-    prepared.slate.settings.write(&mut |option| add(option.to_string()));
-    let mut add_two = |option: Other, value: &OsStr| {
-        let option = [b"--", option.text().as_c_str().to_bytes()].concat();
-        all.extend([option, value.as_bytes().to_vec()].map(|word| CString::new(word).unwrap_or_default()));
+    prepared.slate.settings.write(&mut add);
+    let mut add_two = |option: Other, value: &CStr| {
+        let option = option.text().as_c_str();
+        for part in [b"--", option.to_bytes_with_nul(), value.to_bytes_with_nul()] {
+            words.extend_from_slice(part);
+        }
     };
     if !launch.listening.is_empty() {
         // What of this kind is only inherited, relay removes.
-        for variable in launch.environment.set_for_sockets() {
-            add_two(Other::Env, OsStr::from_bytes(variable.to_bytes()));
-        }
+        launch.environment.set_for_sockets().for_each(|variable| add_two(Other::Env, variable));
     }
     if let Some(directory) = &launch.directory {
-        add_two(Other::Chdir, OsStr::from_bytes(directory.to_bytes()));
+        add_two(Other::Chdir, directory);
     }
     if let Some(name) = &launch.argv0 {
-        add_two(Other::Argv0, OsStr::from_bytes(name.to_bytes()));
+        add_two(Other::Argv0, name);
     }
-    all.extend([c"--".to_owned(), launch.program.clone()]);
-    all.extend(launch.arguments.iter().cloned());
-    all
+    words.extend(c"--".to_bytes_with_nul());
+    words
 }
 
 /// How the relay's report ended.
@@ -317,9 +324,10 @@ enum End {
 struct Report<'p, 'l> {
     reader: OwnedFd,
     path: Option<&'p Path>,
+    timeout: Option<Duration>,
     deadline: Option<Instant>,
     prepared: &'p Prepared<'l>,
-    arguments: &'p [CString],
+    arguments: Strings<'p, 'p>,
     /// The names that the program's process can have.
     names: Vec<Vec<u8>>,
 }
@@ -336,7 +344,7 @@ impl Report<'_, '_> {
         if let End::Ready = end {
             return Ok(process);
         }
-        let after = self.prepared.launch.timeout.unwrap_or_default();
+        let after = self.timeout.unwrap_or_default();
         let path = self.path.map(Path::to_owned);
         // First, since a relay that waits for room in a pipe which nobody reads does not end.
         drop(self.reader);
@@ -388,7 +396,7 @@ impl Report<'_, '_> {
                 Some(Record::READY) if !is_ready => is_ready = true,
                 Some(record) if record != Record::READY => {
                     let record = [record.step, record.errno, record.detail];
-                    return Ok(End::Failed(self.prepared.record_failed(record, self.arguments)));
+                    return Ok(End::Failed(self.prepared.record_failed(record, Some(self.arguments))));
                 }
                 _ => {
                     let relay = self.path.map(Path::to_owned);

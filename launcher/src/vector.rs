@@ -7,34 +7,57 @@ use std::ptr;
 
 use exec_relay::text::{Strings, Text, each_digit};
 
-/// A vector of strings that are borrowed for `'s`.
-pub struct Vector<'s> {
-    /// Always ended by a NULL.
+/// The vectors of one execve(2), in one block of memory: `argv`, and `envp` where nobody else has one. Their strings are
+/// borrowed for `'s`.
+pub struct Vectors<'s> {
+    /// One vector after the other, each ended by a NULL.
     pointers: Vec<*const c_char>,
+    /// Where `envp` begins.
+    environment: Option<usize>,
     strings: PhantomData<&'s CStr>,
 }
 
-impl<'s> Vector<'s> {
-    /// A vector of these, in this order.
-    pub fn new(strings: impl IntoIterator<Item = Text<'s>>) -> Self {
-        let pointers = strings.into_iter().map(Text::as_ptr).chain([ptr::null()]).collect();
-        Self { pointers, strings: PhantomData }
+impl<'s> Vectors<'s> {
+    pub fn new(
+        arguments: impl Iterator<Item = Text<'s>> + Clone,
+        environment: Option<impl Iterator<Item = Text<'s>> + Clone>,
+    ) -> Self {
+        // Counted first, so that there is one allocation.
+        let variables = environment.clone().map_or(0, |strings| strings.count() + 1);
+        let mut pointers = Vec::with_capacity(arguments.clone().count() + 1 + variables);
+        let mut add = |strings: &mut dyn Iterator<Item = Text<'s>>| {
+            let begin = pointers.len();
+            pointers.extend(strings.map(Text::as_ptr).chain([ptr::null()]));
+            begin
+        };
+        add(&mut { arguments });
+        let environment = environment.map(|mut strings| add(&mut strings));
+        Self { pointers, environment, strings: PhantomData }
     }
 
-    pub fn strings(&self) -> Strings<'_, 's> {
+    pub fn arguments(&self) -> Strings<'_, 's> {
         // SAFETY: a vector that ends with a NULL (1) and is borrowed (2), of strings that are borrowed (3).
         unsafe { Strings::new(self.pointers.as_ptr()) }
     }
+
+    /// Nothing where it was made without one.
+    pub fn environment(&self) -> Option<Strings<'_, 's>> {
+        let environment = self.pointers.get(self.environment?..)?;
+        // SAFETY: as above: what begins there ends with a NULL of its own.
+        Some(unsafe { Strings::new(environment.as_ptr()) })
+    }
 }
 
-/// The variable LISTEN_PID, which is written when there is a process whose number it names.
+/// One of the variables LISTEN_FDS and LISTEN_PID, whose names are equally long. The second one is written when there is
+/// a process whose number it names.
 #[derive(Default)]
-pub struct ListenPid([Cell<u8>; Self::SIZE]);
+pub struct Listening([Cell<u8>; Self::SIZE]);
 
-impl ListenPid {
-    const NAME: &[u8] = b"LISTEN_PID=";
+impl Listening {
+    /// How long `LISTEN_FDS=` is, and `LISTEN_PID=`.
+    const NAME: usize = 11;
     /// The name, the ten digits that a number has at the most, and a NUL, which is never written over.
-    const SIZE: usize = Self::NAME.len() + 10 + 1;
+    const SIZE: usize = Self::NAME + 10 + 1;
 
     /// The string, empty at first.
     pub fn text(&self) -> Text<'_> {
@@ -44,10 +67,10 @@ impl ListenPid {
     }
 
     /// Allocates nothing, so that the child can call it.
-    pub fn set(&self, process: u32) {
+    pub fn set(&self, name: &[u8; Self::NAME], number: u32) {
         let mut cells = self.0.iter().take(Self::SIZE - 1);
         let mut add = |byte| _ = cells.next().map(|cell| cell.set(byte));
-        Self::NAME.iter().for_each(|&byte| add(byte));
-        each_digit(process, &mut add);
+        name.iter().for_each(|&byte| add(byte));
+        each_digit(number, &mut add);
     }
 }

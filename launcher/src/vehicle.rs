@@ -1,12 +1,14 @@
 //! From a [`Launch`] to a [`Child`], by the vehicle that was chosen.
 
 use exec_relay::attribute::AttributeSet;
+use exec_relay::text::Strings;
 
 use crate::child::{Child, reap_left};
 use crate::error::Error;
+use crate::in_place::{self, Lent};
 use crate::launch::{Launch, Vehicle};
 use crate::prepared::Prepared;
-use crate::{in_place, relay};
+use crate::relay;
 
 impl Launch<'_> {
     /// Launches the program. Where this is no error, the program's file was found fit and its process executes it.
@@ -21,41 +23,66 @@ impl Launch<'_> {
     ///
     /// See [`Error`].
     pub fn launch(&self) -> Result<Child, Error> {
-        if let Some(mistake) = &self.mistake {
-            return Err(Error::Request { mistake: mistake.clone() });
-        }
-        reap_left();
-        let mut prepared = Prepared::new(self)?;
+        let mut prepared = self.prepare()?;
         let process = match self.vehicle_for(prepared.slate.settings.reset)? {
-            Vehicle::InPlace => in_place::launch(&mut prepared)?,
+            Vehicle::InPlace => in_place::launch(&mut prepared, Lent::default())?,
             Vehicle::Relay => relay::launch(&mut prepared, None)?,
             Vehicle::RelayAt(path) => relay::launch(&mut prepared, Some(path))?,
         };
         Ok(Child::new(process, prepared.pipes, prepared.pulse))
     }
 
+    /// For the package for C: the same by [`Vehicle::InPlace`], with vectors of the caller's in the place of those that would
+    /// be made of what was asked for. Only the kernel reads them.
+    #[doc(hidden)]
+    pub fn launch_in_place(&self, argv: Option<Strings>, envp: Option<Strings>) -> Result<Child, Error> {
+        let mut prepared = self.prepare()?;
+        if *self.vehicle_for(prepared.slate.settings.reset)? != Vehicle::InPlace {
+            return Err(Error::Request { mistake: "vectors are lent, which Vehicle::InPlace alone takes".to_owned() });
+        }
+        let process = in_place::launch(&mut prepared, Lent { arguments: argv, environment: envp })?;
+        Ok(Child::new(process, prepared.pipes, prepared.pulse))
+    }
+
+    fn prepare(&self) -> Result<Prepared<'_>, Error> {
+        if let Some(mistake) = &self.mistake {
+            return Err(Error::Request { mistake: mistake.clone() });
+        }
+        reap_left();
+        Prepared::new(self)
+    }
+
     /// The vehicle, for a program for which these attributes are reset. What belongs to the memory a child that shares this
-    /// process's memory would reset for this process too.
+    /// process's memory would reset for this process too; and nobody can end a launch by it that takes too long.
     fn vehicle_for(&self, reset: AttributeSet) -> Result<&Vehicle, Error> {
         let mut of_memory = AttributeSet::default();
         reset.attributes().filter(|attribute| attribute.is_of_memory()).for_each(|attribute| of_memory.add(attribute));
-        match &self.vehicle {
-            None if of_memory == AttributeSet::default() => Ok(&Vehicle::InPlace),
-            None if cfg!(feature = "embedded") => Ok(&Vehicle::Relay),
-            None => Err(Error::Request {
-                mistake: format!(
-                    "to reset {of_memory} takes a relay, since in place it would change this process, and this library was \
-                     built without the feature `embedded`: use Vehicle::RelayAt with the path of a relay, or name the other \
-                     attributes alone"
-                ),
-            }),
-            Some(Vehicle::InPlace) if of_memory != AttributeSet::default() => Err(Error::Request {
-                mistake: format!(
-                    "to reset {of_memory} by Vehicle::InPlace would change this process, whose memory the child shares: use \
-                     Vehicle::Relay or Vehicle::RelayAt, or name the other attributes alone"
-                ),
-            }),
-            Some(vehicle) => Ok(vehicle),
-        }
+        let resets_memory = of_memory != AttributeSet::default();
+        let timeout = self.timeout.flatten();
+        let mistake = match &self.vehicle {
+            None if !resets_memory && timeout.is_none() => return Ok(&Vehicle::InPlace),
+            None if cfg!(feature = "embedded") => return Ok(&Vehicle::Relay),
+            None if resets_memory => format!(
+                "to reset {of_memory} takes a relay, since in place it would change this process, and this library was \
+                 built without the feature `embedded`: use Vehicle::RelayAt with the path of a relay, or name the other \
+                 attributes alone"
+            ),
+            None => {
+                "a timeout takes a relay, since a launch in place cannot be ended, and this library was built without \
+                 the feature `embedded`: use Vehicle::RelayAt with the path of a relay, or ask for no timeout"
+                    .to_owned()
+            }
+            Some(Vehicle::InPlace) if resets_memory => format!(
+                "to reset {of_memory} by Vehicle::InPlace would change this process, whose memory the child shares: use \
+                 Vehicle::Relay or Vehicle::RelayAt, or name the other attributes alone"
+            ),
+            Some(Vehicle::InPlace) if let Some(timeout) = timeout => format!(
+                "a launch by Vehicle::InPlace cannot be ended after {} ms: choose Vehicle::Relay, Vehicle::RelayAt or no \
+                 vehicle, or ask for no timeout",
+                timeout.as_millis()
+            ),
+            Some(vehicle) => return Ok(vehicle),
+        };
+        Err(Error::Request { mistake })
     }
 }

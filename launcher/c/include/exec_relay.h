@@ -94,9 +94,9 @@ typedef enum {
  */
 typedef enum {
   /*
-   A child that shares this process's memory until it becomes the program. The default, unless an attribute is to be
-   reset that belongs to the memory: "--reset" of coredump-filter, thp, ksm, or all. Then it is the next one, and this
-   one is a mistake.
+   A child that shares this process's memory until it becomes the program. The default, unless only a relay can do what
+   is asked for: exec_relay_launch_timeout, or "--reset" of coredump-filter, thp, ksm, or all, which belong to the
+   memory. Then it is the next one, and this one is a mistake.
    */
   EXEC_RELAY_VEHICLE_IN_PLACE = 0,
   /*
@@ -308,7 +308,9 @@ void exec_relay_launch_pulse(ExecRelayLaunch *launch);
 void exec_relay_launch_keep_nofile(ExecRelayLaunch *launch);
 
 /*
- How many milliseconds a launch by a relay may take, 30,000 by default; a negative number for as long as it takes.
+ How many milliseconds the launch may take; a negative number for as long as it takes. Only a relay can keep to a time:
+ where no vehicle is chosen, EXEC_RELAY_VEHICLE_RELAY is taken for it, and EXEC_RELAY_VEHICLE_IN_PLACE is a mistake. Where
+ this is not called, a launch by a relay may take 30,000.
 
  # Safety
 
@@ -415,9 +417,11 @@ int32_t exec_relay_child_signal(const ExecRelayChild *child, int32_t signal);
 
 /*
  One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
- is what `fds[i]` is here, or closed where that is -1, and it has no others. The environment is `envp`, as it is; NULL
- is this process's own, which only the kernel reads: where another thread calls setenv(3) meanwhile, this process does not
- crash, but the launch may fail (EFAULT, E2BIG) or variables be wrong. Limits are this process's.
+ is what `fds[i]` is here, or closed where that is -1, and it has no others. Limits are this process's.
+
+ `argv` and `envp` are handed to the kernel as they are, and only the kernel reads them. NULL for `argv` is `path` alone.
+ NULL for `envp` is this process's own environment: where another thread calls setenv(3) meanwhile, this process does not
+ crash, but the launch may fail (EFAULT, E2BIG) or variables be wrong.
 
  Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
  that cannot be expressed, ECHILD where the process was gone before the program began, or nobody can tell whether it had.

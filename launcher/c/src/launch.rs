@@ -62,9 +62,9 @@ pub enum ExecRelayStdio {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExecRelayVehicle {
-    /// A child that shares this process's memory until it becomes the program. The default, unless an attribute is to be
-    /// reset that belongs to the memory: "--reset" of coredump-filter, thp, ksm, or all. Then it is the next one, and this
-    /// one is a mistake.
+    /// A child that shares this process's memory until it becomes the program. The default, unless only a relay can do what
+    /// is asked for: exec_relay_launch_timeout, or "--reset" of coredump-filter, thp, ksm, or all, which belong to the
+    /// memory. Then it is the next one, and this one is a mistake.
     InPlace = 0,
     /// The relay program that this library carries, from a file in memory.
     Relay = 1,
@@ -335,7 +335,9 @@ pub unsafe extern "C" fn exec_relay_launch_keep_nofile(launch: *mut ExecRelayLau
     }
 }
 
-/// How many milliseconds a launch by a relay may take, 30,000 by default; a negative number for as long as it takes.
+/// How many milliseconds the launch may take; a negative number for as long as it takes. Only a relay can keep to a time:
+/// where no vehicle is chosen, EXEC_RELAY_VEHICLE_RELAY is taken for it, and EXEC_RELAY_VEHICLE_IN_PLACE is a mistake. Where
+/// this is not called, a launch by a relay may take 30,000.
 ///
 /// # Safety
 ///

@@ -1,19 +1,19 @@
 //! All in one call.
 
-use std::ffi::{OsStr, c_char};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::c_char;
 
 use exec_relay_launcher::{Error, Launch, Stdio};
 
 use crate::cancellation::Uncancelled;
-
 use crate::launch::lent;
 use crate::strings::{strings, text};
 
 /// One call that does it all: launches the program at `path` with these vectors, each ended by a NULL; its descriptor `i`
-/// is what `fds[i]` is here, or closed where that is -1, and it has no others. The environment is `envp`, as it is; NULL
-/// is this process's own, which only the kernel reads: where another thread calls setenv(3) meanwhile, this process does not
-/// crash, but the launch may fail (EFAULT, E2BIG) or variables be wrong. Limits are this process's.
+/// is what `fds[i]` is here, or closed where that is -1, and it has no others. Limits are this process's.
+///
+/// `argv` and `envp` are handed to the kernel as they are, and only the kernel reads them. NULL for `argv` is `path` alone.
+/// NULL for `envp` is this process's own environment: where another thread calls setenv(3) meanwhile, this process does not
+/// crash, but the launch may fail (EFAULT, E2BIG) or variables be wrong.
 ///
 /// Returns the number of the process, which the caller reaps by waitpid(2), or the negative errno; EINVAL for a request
 /// that cannot be expressed, ECHILD where the process was gone before the program began, or nobody can tell whether it had.
@@ -33,19 +33,11 @@ pub unsafe extern "C" fn exec_relay_spawn(
     fd_count: usize,
 ) -> i32 {
     let _uncancelled = Uncancelled::new();
-    // SAFETY: a vector, or NULL (2), and nobody changes it while this is used (4).
-    let mut arguments = unsafe { strings(argv) };
+    // SAFETY: vectors, or NULL (2), and nobody changes them while this is used (4).
+    let [argv, envp] = unsafe { [strings(argv), strings(envp)] };
     // SAFETY: it ends with a NUL, and is copied here (1).
     let mut launch = Launch::new(unsafe { text(path) });
-    if let Some(name) = arguments.next() {
-        launch.argv0(OsStr::from_bytes(name.to_bytes()));
-    }
-    launch.args(arguments.map(|argument| OsStr::from_bytes(argument.to_bytes()))).keep_nofile();
-    if !envp.is_null() {
-        // SAFETY: a vector (2), and nobody changes it while this is used (4).
-        launch.env_exactly(unsafe { strings(envp) });
-    }
-    launch.stdin(Stdio::Closed).stdout(Stdio::Closed).stderr(Stdio::Closed);
+    launch.keep_nofile().stdin(Stdio::Closed).stdout(Stdio::Closed).stderr(Stdio::Closed);
     for index in 0..fd_count {
         // SAFETY: there are that many (3).
         let source = unsafe { *fds.add(index) };
@@ -61,7 +53,7 @@ pub unsafe extern "C" fn exec_relay_spawn(
             _ => _ = launch.fd(i32::try_from(index).unwrap_or(-1), source),
         }
     }
-    match launch.launch() {
+    match launch.launch_in_place(argv, envp) {
         Ok(child) => child.into_id() as i32,
         Err(Error::Request { .. }) => -libc::EINVAL,
         Err(error) => -error.errno().unwrap_or(libc::ECHILD),

@@ -189,7 +189,8 @@ impl Request {
     /// The same for the launcher.
     pub fn launch(&self, host: &Host, vehicle: Vehicle) -> Launch<'static> {
         let mut launch = Launch::new(&self.program);
-        launch.vehicle(vehicle).timeout(PATIENCE).arg(tell_at(host));
+        // In place no time can be kept.
+        launch.timeout(Some(PATIENCE).filter(|_| vehicle != Vehicle::InPlace)).vehicle(vehicle).arg(tell_at(host));
         let mut listening = Vec::new();
         for ask in &self.asks {
             if let Some(option) = ask.option().filter(|_| self.as_text) {

@@ -189,6 +189,25 @@ static void attributes(ExecRelayVehicle vehicle) {
     exec_relay_launch_free(launch);
 }
 
+/* A time takes a relay, which is chosen for it, and in place it is a mistake. */
+static void a_timeout(void) {
+    ExecRelayError error;
+    ExecRelayChild *child = NULL;
+    ExecRelayLaunch *launch = exec_relay_launch_new("/bin/true");
+    exec_relay_launch_timeout(launch, 60000);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == 0);
+    CHECK(waitpid(exec_relay_child_id(child), NULL, 0) > 0);
+    exec_relay_child_free(child);
+    exec_relay_launch_vehicle(launch, EXEC_RELAY_VEHICLE_IN_PLACE, NULL);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == -1);
+    CHECK(error.kind == EXEC_RELAY_KIND_REQUEST && strstr(error.message, "cannot be ended after 60000 ms") != NULL);
+    exec_relay_launch_timeout(launch, -1);
+    CHECK(exec_relay_launch_start(launch, &child, &error) == 0);
+    CHECK(waitpid(exec_relay_child_id(child), NULL, 0) > 0);
+    exec_relay_child_free(child);
+    exec_relay_launch_free(launch);
+}
+
 static void one_call(void) {
     int ends[2];
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -276,6 +295,42 @@ static void changing_environment(void) {
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
+/* The command line of a program that was started with this vector, as the kernel has it. */
+static ssize_t command_line(const char *const *argv, char *line, size_t size) {
+    int in[2], out[2];
+    CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
+    int fds[] = {in[0], out[1]};
+    int id = exec_relay_spawn("/bin/cat", argv, NULL, fds, 2);
+    CHECK(id > 0);
+    close(in[0]);
+    close(out[1]);
+    /* The kernel notes the command line a little after the launch has ended. */
+    char byte = 'x';
+    CHECK(write(in[1], &byte, 1) == 1 && read(out[0], &byte, 1) == 1);
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", id);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = read(file, line, size);
+    close(file);
+    close(in[1]);
+    close(out[0]);
+    CHECK(waitpid(id, NULL, 0) == id);
+    return length;
+}
+
+/* Vectors are not read here: what is no string is an error of the kernel's, and no crash. */
+static void unread(void) {
+    char line[64];
+    CHECK(command_line(NULL, line, sizeof line) == 9 && memcmp(line, "/bin/cat", 9) == 0);
+    /* Since Linux 5.18 an empty one becomes that of an empty string. */
+    const char *none[] = {NULL};
+    CHECK(command_line(none, line, sizeof line) <= 1);
+    const char *broken[] = {"cat", (const char *) 8, NULL};
+    CHECK(exec_relay_spawn("/bin/cat", broken, NULL, NULL, 0) == -EFAULT);
+    CHECK(exec_relay_spawn("/bin/cat", none, broken, NULL, 0) == -EFAULT);
+    CHECK(exec_relay_spawn("/bin/cat", (const char *const *) 8, NULL, NULL, 0) == -EFAULT);
+}
+
 /* Arguments and environment as they are, whatever they are. */
 static void verbatim(void) {
     int ends[2];
@@ -305,8 +360,10 @@ static void *many(void *vehicle) {
 
 int main(void) {
     static ExecRelayVehicle vehicles[] = {EXEC_RELAY_VEHICLE_IN_PLACE, EXEC_RELAY_VEHICLE_RELAY};
+    a_timeout();
     one_call();
     verbatim();
+    unread();
     cancelled();
     changing_environment();
     for (int index = 0; index < 2; index++) {
