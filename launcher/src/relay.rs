@@ -376,13 +376,15 @@ impl Report<'_, '_> {
     fn follow(&self) -> io::Result<End> {
         let has_room = fcntl_getpipe_size(&self.reader).is_ok_and(|size| size >= 2 * page_size());
         let events = if has_room { PollFlags::empty() } else { PollFlags::IN };
-        let mut is_ready = false;
+        let (mut is_ready, mut is_hung_up) = (false, false);
         // One byte more than a record has, so that a longer packet is told from one.
         let mut packet = [0; Record::SIZE + 1];
         loop {
-            if !wait_for(&[self.reader.as_fd()], events, self.deadline)?[0] {
+            if !is_hung_up && !wait_for(&[self.reader.as_fd()], events, self.deadline)?[0] {
                 return Ok(End::TooLate);
             }
+            // Then nothing that is read makes this thread wait.
+            is_hung_up = has_room;
             let record = match rustix::io::read(&self.reader, &mut packet) {
                 Err(Errno::INTR) => continue,
                 // The program may have begun: what the process is, is told otherwise.
@@ -409,26 +411,30 @@ impl Report<'_, '_> {
     /// Whether the program began, after READY and end of file.
     fn prove(&self, process: &mut Process, relay: &Relay) -> End {
         let program = self.prepared.launch.program();
+        let state = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        // Most of what is dead already has exited, and need not be looked at any closer.
+        if matches!(process.wait(state), Ok(Some(status)) if status.code().is_some()) {
+            return End::Ready;
+        }
         loop {
             let has_begun = has_begun(process.id, &self.names, relay);
             // Looked at after that: while this says that it is there, the name was its own.
-            let (status, may_have_begun) =
-                match process.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {
-                    Ok(Some(status)) if status.code().is_some() => return End::Ready,
-                    Ok(Some(_)) if process.status.is_none() && has_begun == Some(true) => return End::Ready,
-                    Ok(None) if has_begun != Some(false) => return End::Ready,
-                    // All its descriptors are closed, and it is about to be dead.
-                    Ok(None) => {
-                        let soon = Instant::now() + Duration::from_millis(1);
-                        let _ = wait_for(&[process.pidfd.as_fd()], PollFlags::IN, Some(soon));
-                        if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
-                            return End::TooLate;
-                        }
-                        continue;
+            let (status, may_have_begun) = match process.wait(state) {
+                Ok(Some(status)) if status.code().is_some() => return End::Ready,
+                Ok(Some(_)) if process.status.is_none() && has_begun == Some(true) => return End::Ready,
+                Ok(None) if has_begun != Some(false) => return End::Ready,
+                // All its descriptors are closed, and it is about to be dead.
+                Ok(None) => {
+                    let soon = Instant::now() + Duration::from_millis(1);
+                    let _ = wait_for(&[process.pidfd.as_fd()], PollFlags::IN, Some(soon));
+                    if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
+                        return End::TooLate;
                     }
-                    Ok(Some(status)) => (Some(status), has_begun != Some(false) || process.status.is_some()),
-                    Err(_) => (None, true),
-                };
+                    continue;
+                }
+                Ok(Some(status)) => (Some(status), has_begun != Some(false) || process.status.is_some()),
+                Err(_) => (None, true),
+            };
             return End::Failed(Error::Killed { program: program.to_owned(), status, may_have_begun });
         }
     }
