@@ -34,7 +34,8 @@ const CLOSED: Descriptor = -1;
 /// The source of what is kept though nobody asked for it: the same descriptor.
 const UNASKED: Descriptor = -2;
 
-/// Stands for a source that is opened later: [`FdPlan::set_aside`] then says where it is.
+/// Each stands for a source that is opened later: [`FdPlan::set_aside`] then says where it is. One to be read, and one to be
+/// written.
 pub const UNOPENED: [Descriptor; 2] = [-3, -4];
 
 /// The descriptors that the program starts with. All others are closed.
@@ -174,7 +175,7 @@ impl FdPlan {
     /// done.
     pub fn next_move(&self) -> Option<Move> {
         let mut in_cycle = None;
-        for &Entry { target, source, .. } in self.pending() {
+        for &Entry { target, source } in self.pending() {
             // What others still need is not written over.
             if !self.is_source(target) {
                 return Some(Move::Copy { target, source });
@@ -189,14 +190,14 @@ impl FdPlan {
         self.entries.iter().filter(|entry| entry.is_pending())
     }
 
-    /// What the program's descriptors are made of, but for those that stay because nobody asked for anything else.
+    /// The open descriptors that the program's are made of, but for those that stay because nobody asked for anything else.
     pub fn sources(&self) -> impl Iterator<Item = Descriptor> {
         self.entries.iter().map(|entry| entry.source).filter(|&source| source >= 0)
     }
 
-    /// Whether `descriptor` is what was asked for under its number, rather than there because nobody asked.
-    pub fn is_in_place(&self, descriptor: Descriptor) -> bool {
-        self.entry(descriptor).is_some_and(|entry| entry.source == descriptor)
+    /// Whether `target` was asked to be what `source` is now. Not where it only stays because nobody asked.
+    pub fn is_made_of(&self, target: Descriptor, source: Descriptor) -> bool {
+        self.entry(target).is_some_and(|entry| entry.source == source)
     }
 
     /// Notes that `target` has become what it is to be.

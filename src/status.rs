@@ -220,7 +220,7 @@ impl Failure {
     }
 
     const fn with_number(step: Step, errno: u32, detail: u32) -> Self {
-        let step_and_errno = 1 << 31 | (step as u32) << 16 | errno;
+        let step_and_errno = 1 << 31 | (step as u32) << 16 | errno & 0xffff;
         // A bit is set. Not by a panic, of which the compiler would not always see that nothing leads to it.
         let step_and_errno = match NonZeroU32::new(step_and_errno) {
             Some(number) => number,

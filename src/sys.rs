@@ -36,10 +36,16 @@ use crate::text::{Strings, Text};
 /// A descriptor's number, 0 to 2,147,483,647: a C `int`, as the kernel takes it.
 pub type Descriptor = i32;
 
-/// What a system call returned, which is an `int` for all that are used here: the kernel tells errors by negative values.
+/// What a system call returned, which is an `int` for all but those below: the kernel tells errors by negative values.
 fn returned(value: usize) -> Result<usize, Errno> {
     let value = value as i32;
     if value < 0 { Err(Errno::new(value.unsigned_abs())) } else { Ok(value as usize) }
+}
+
+/// The same for a call that returns a `long`, or all 32 bits of an `unsigned int`: errors are the highest 4,095 values.
+fn returned_long(value: usize) -> Result<usize, Errno> {
+    const HIGHEST_ERRNO: usize = 4095;
+    if value > usize::MAX - HIGHEST_ERRNO { Err(Errno::new((value as u32).wrapping_neg())) } else { Ok(value) }
 }
 
 /// The same for a call whose value says no more than that it did not fail.
@@ -90,7 +96,7 @@ pub fn execve_file(program: Descriptor, arguments: Strings, environment: Strings
 /// Ends this process with `status`; see exit_group(2). Where a sandbox refuses that, it ends all the same, by exit(2) or
 /// by a signal.
 pub fn exit(status: u8) -> ! {
-    // SAFETY: each ends this thread, which is the only one, and with it every borrow.
+    // SAFETY: each ends this process, and with it every borrow that it has.
     unsafe {
         raw_syscall!(Sysno::exit_group, status);
         raw_syscall!(Sysno::exit, status);
@@ -334,7 +340,7 @@ impl<'a> Entries<'a> {
         if self.next >= self.filled {
             // SAFETY: the kernel writes no further than the buffer.
             let filled = unsafe { raw_syscall!(Sysno::getdents64, self.directory.0, buffer, size_of::<EntryBuffer>()) };
-            (self.next, self.filled) = (0, returned(filled)?);
+            (self.next, self.filled) = (0, returned(filled)?.min(size_of::<EntryBuffer>()));
             if self.filled == 0 {
                 return Ok(None);
             }
@@ -419,7 +425,7 @@ pub fn read_text<'a>(file: &OwnedFile, buffer: &'a mut [MaybeUninit<u8>]) -> Tex
     // returns. So there is a NUL (1), and what was written stays there for 'a (2).
     unsafe {
         let length = raw_syscall!(Sysno::read, file.0, buffer, room);
-        buffer.add(returned(length).unwrap_or(0)).write(0);
+        buffer.add(returned(length).unwrap_or(0).min(room)).write(0);
         Text::new(buffer.cast())
     }
 }
@@ -429,12 +435,12 @@ pub type LinkBuffer = [MaybeUninit<u8>; 4096 + 1];
 
 /// Reads a symbolic link; the empty text where that fails; see readlink(2).
 pub fn read_link<'a>(path: Text, buffer: &'a mut LinkBuffer) -> Text<'a> {
-    let buffer = buffer.as_mut_ptr().cast::<u8>();
+    let (buffer, room) = (buffer.as_mut_ptr().cast::<u8>(), size_of::<LinkBuffer>() - 1);
     // SAFETY: the path ends with a NUL. The kernel writes no further than the buffer but for its last byte, and has
     // written as many bytes as it returns; what it wrote stays there for 'a.
     unsafe {
-        let length = raw_syscall!(Sysno::readlinkat, AT_FDCWD, path.as_ptr(), buffer, size_of::<LinkBuffer>() - 1);
-        buffer.add(returned(length).unwrap_or(0)).write(0);
+        let length = raw_syscall!(Sysno::readlinkat, AT_FDCWD, path.as_ptr(), buffer, room);
+        buffer.add(returned(length).unwrap_or(0).min(room)).write(0);
         Text::new(buffer.cast())
     }
 }
@@ -538,7 +544,7 @@ pub fn memory_policy() -> Result<u32, Errno> {
 /// Sets the personality, and returns what it was; see personality(2).
 pub fn set_personality(personality: u32) -> Result<u32, Errno> {
     // SAFETY: touches no memory.
-    Ok(returned(unsafe { raw_syscall!(Sysno::personality, personality) })? as u32)
+    Ok(returned_long(unsafe { raw_syscall!(Sysno::personality, personality) })? as u32)
 }
 
 /// The serial number of the session keyring, or where there is none, of the user's; see
@@ -610,9 +616,9 @@ pub fn set_attribute(attribute: u32, number: u32) -> Result<(), Errno> {
 
 /// Asks for an attribute of this process, of those that are returned; see prctl(2). `detail` is 0 for most.
 #[inline(never)]
-pub fn attribute(attribute: u32, detail: u32) -> Result<u32, Errno> {
+pub fn attribute(attribute: u32, detail: u32) -> Result<usize, Errno> {
     // SAFETY: touches no memory.
-    Ok(returned(unsafe { raw_syscall!(Sysno::prctl, attribute, detail, 0, 0, 0) })? as u32)
+    returned_long(unsafe { raw_syscall!(Sysno::prctl, attribute, detail, 0, 0, 0) })
 }
 
 /// Asks for an attribute of this process, of those that are written; see prctl(2).
@@ -634,7 +640,7 @@ pub fn core_cookie() -> Result<u64, Errno> {
 
 /// The state of a speculation feature; see PR_GET_SPECULATION_CTRL(2const). Since Linux 4.17.
 pub fn speculation(feature: u32) -> Result<u32, Errno> {
-    attribute(PR_GET_SPECULATION_CTRL, feature)
+    attribute(PR_GET_SPECULATION_CTRL, feature).map(|state| state as u32)
 }
 
 /// Sets the state of a speculation feature; see PR_SET_SPECULATION_CTRL(2const).
@@ -721,12 +727,11 @@ impl Default for GroupBuffer {
 /// The supplementary groups; see getgroups(2). EINVAL where there is no room for all.
 pub fn groups(buffer: &mut GroupBuffer) -> Result<&[u32], Errno> {
     let buffer = buffer.0.as_mut_ptr().cast::<u32>();
-    // SAFETY: the kernel writes no further than the buffer, and has written as many groups as it returns; they stay there
-    // as long as the buffer is borrowed.
-    unsafe {
-        let count = returned(raw_syscall!(GETGROUPS, MOST_GROUPS, buffer))?;
-        Ok(slice::from_raw_parts(buffer, count))
-    }
+    // SAFETY: the kernel writes no further than the buffer.
+    let count = returned(unsafe { raw_syscall!(GETGROUPS, MOST_GROUPS, buffer) })?;
+    require_done(count <= MOST_GROUPS)?;
+    // SAFETY: there is room for so many, and the kernel has written them; they stay there as long as the buffer is borrowed.
+    Ok(unsafe { slice::from_raw_parts(buffer, count) })
 }
 
 /// Sets the real, effective and saved group, of this thread alone; see setresgid(2).

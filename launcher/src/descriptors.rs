@@ -16,7 +16,7 @@ pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     if descriptor.as_raw_fd() > 2 { Ok(descriptor) } else { Ok(fcntl_dupfd_cloexec(descriptor, 3)?) }
 }
 
-/// The same file under a number that is no program's descriptor by this plan, and none that it is made from.
+/// The same file under a number that is no program's descriptor by this plan.
 pub fn beside(plan: &FdPlan, descriptor: OwnedFd) -> io::Result<OwnedFd> {
     let is_free = |number: RawFd| number > 2 && !plan.is_target(number);
     if is_free(descriptor.as_raw_fd()) {
@@ -38,7 +38,7 @@ pub fn pipe(flags: PipeFlags) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((above_standard(reader)?, above_standard(writer)?))
 }
 
-/// What the plan has for /dev/null, to be read and to be written: the child opens it, where it has low numbers.
+/// What the plan has for /dev/null, to be read and to be written. The child opens it: in its own table numbers are low.
 pub const NULL: [Descriptor; 2] = UNOPENED;
 
 /// Opens /dev/null where the plan asks for it. In the child: it only makes system calls.

@@ -1,7 +1,8 @@
 //! Whether this process can be dumped and traced: what a child that shares its memory takes away when it changes its user.
 //!
 //! The kernel keeps this with the memory, and clears it when a process that uses the memory changes its effective user or
-//! group; see PR_SET_DUMPABLE(2const). That protects the host: as long as it is cleared, the new user can neither trace the
+//! group; see PR_SET_DUMPABLE(2const). That protects the host, unless fs.suid_dumpable is 1, which is for debugging: as long as it is cleared, the new user can
+//! neither trace the
 //! child nor write to its memory, which is the host's. So it is set back only when no such child uses the memory any more.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,11 @@ static CHILDREN: Mutex<Children> = Mutex::new(Children { host: 0, count: 0, was_
 
 fn children() -> MutexGuard<'static, Children> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether there is such a child now.
+pub fn has_children() -> bool {
+    children().count > 0
 }
 
 /// To be held while there may be a child that changes its user in this memory.

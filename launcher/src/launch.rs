@@ -426,8 +426,8 @@ impl<'fd> Launch<'fd> {
     /// root again all the same, the launch fails.
     ///
     /// A child of [`Vehicle::InPlace`] that changes its user shares this process's memory until it is the program. So long the
-    /// kernel lets nobody without privileges trace either of them, and this process is not dumpable: a crash leaves no core
-    /// dump, and the files in /proc/self are root's. The launch sets that back as soon as no such child is left; a change
+    /// kernel lets nobody without privileges trace either of them, unless fs.suid_dumpable is 1, which is for debugging, and
+    /// this process is not dumpable: a crash leaves no core dump, and the files in /proc/self are root's. The launch sets that back as soon as no such child is left; a change
     /// of it by another thread meanwhile, PR_SET_DUMPABLE(2const), is lost. By a relay there is no such moment.
     ///
     /// # Errors

@@ -43,6 +43,11 @@ impl<'l> Prepared<'l> {
         if launch.exec_fd.is_none() && launch.program.as_bytes().first() != Some(&b'/') {
             return Err(Error::Request { mistake: format!("{:?} is not an absolute path", launch.program) });
         }
+        // In the child such a number is another file's, or nobody's.
+        if launch.exec_fd.is_none() && OWN_DESCRIPTORS.iter().any(|own| launch.program.as_bytes().starts_with(own)) {
+            let mistake = format!("{:?} is a descriptor of this process: lend it by exec_fd", launch.program);
+            return Err(Error::Request { mistake });
+        }
         let mut prepared = Self {
             launch,
             slate: Box::new(Slate {
@@ -221,6 +226,9 @@ impl<'l> Prepared<'l> {
         wanted
     }
 }
+
+/// Where a path leads to a descriptor of whoever follows it.
+const OWN_DESCRIPTORS: [&[u8]; 3] = [b"/proc/self/fd/", b"/proc/thread-self/fd/", b"/dev/fd/"];
 
 /// What was lent, by the number that it has in the program and the one here.
 fn sources(launch: &Launch) -> impl Iterator<Item = (RawFd, RawFd)> {

@@ -2,7 +2,8 @@
 //!
 //! # What the child may do
 //!
-//! It is a process of its own as far as descriptors, dispositions, directory and limits go, but its memory is the host's,
+//! It is a process of its own as far as dispositions, directory and limits go, and soon descriptors too (below). But its
+//! memory is the host's,
 //! with every lock in whatever state another thread has it. So it only makes raw system calls: the steps of `exec_relay`,
 //! which is `no_std`, allocates nothing, takes no lock and returns its errors by value. It touches its own stack, and
 //! [`Shared`], which nobody else touches before the kernel lets this thread go on.
@@ -33,7 +34,8 @@
 //! # A child that changes its user
 //!
 //! As long as it shares this memory, whoever may write to its memory may write to the host's. The kernel sees to that
-//! nobody but root may: it clears the flag of the memory that src/dumpable.rs is about. Signals the new user can send to it:
+//! nobody but root may, unless fs.suid_dumpable is 1, which is for debugging: it clears the flag of the memory that
+//! src/dumpable.rs is about. Signals the new user can send to it:
 //! SIGSTOP stops this thread until SIGCONT, and SIGKILL is the error [`Spawned::Gone`].
 //!
 //! # Why what a launch costs does not grow with what is open
@@ -41,8 +43,7 @@
 //! A child that gets a copy of the host's descriptor table pays for each descriptor twice, when it is copied and when it is
 //! closed again: eight times the launch itself with 10,000 of them. So the child is made with CLONE_FILES, which copies
 //! nothing, and the first thing that it does is close_range(2) with CLOSE_RANGE_UNSHARE: the kernel gives it a table of its
-//! own with what lies below a number, which is the lowest one that all lies below what this launch needs. Before that
-//! has succeeded the child does nothing else, to no descriptor. What is needed but has a high number is fetched from the host
+//! own with what lies below the lowest number above all that this launch needs. Before that has succeeded the child does nothing else, to no descriptor. What is needed but has a high number is fetched from the host
 //! afterwards, by pidfd_getfd(2).
 //!
 //! Each of these can be refused: by kernels before 5.9 and 5.6, by sandboxes, by Yama (ptrace_scope 1) and for hosts that are
@@ -67,14 +68,13 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::naked_asm;
 use std::cell::Cell;
-use std::env;
 use std::ffi::{c_int, c_void};
+use std::fs;
 use std::io;
 use std::marker::PhantomData;
 #[cfg(target_arch = "x86_64")]
 use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::process::{self, ExitStatus};
 use std::ptr;
 use std::sync::LazyLock;
@@ -94,6 +94,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 use rustix::system::uname;
 
 use crate::child::{Process, exit_status};
+use crate::dumpable;
 use crate::error::PROCESS;
 use crate::sys::of_errno;
 use crate::wait::wait_for;
@@ -125,7 +126,7 @@ impl Needed {
     fn new(slate: &Slate) -> Self {
         // What is found under its own number cannot be fetched: by the step of the cgroup, by exec, and by a program that has it
         // under the same number, which may be above the limit.
-        let in_place = slate.descriptors.sources().filter(|&source| slate.descriptors.is_in_place(source)).max();
+        let in_place = slate.descriptors.sources().filter(|&source| slate.descriptors.is_made_of(source, source)).max();
         let pinned = directory_of_cgroup(slate).max(slate.program).max(in_place);
         let mut all: Vec<_> = slate.descriptors.sources().chain([2]).chain(pinned).collect();
         all.sort_unstable();
@@ -246,10 +247,11 @@ static KNOWN: AtomicU8 = AtomicU8::new(Way::Fetch as u8);
 
 impl Way {
     fn known() -> Self {
-        // valgrind ends a process that asks for CLONE_FILES, rather than to refuse it.
+        // valgrind ends a process that asks for CLONE_FILES, rather than to refuse it. What it was started with tells: to look
+        // at what another thread may be changing (setenv(3)) is not safe.
         static IS_VALGRIND: LazyLock<bool> = LazyLock::new(|| {
-            let preloaded = env::var_os("LD_PRELOAD").unwrap_or_default();
-            preloaded.as_bytes().windows(9).any(|window| window == b"vgpreload")
+            let environment = fs::read("/proc/self/environ").unwrap_or_default();
+            environment.split(|&byte| byte == 0).any(|variable| variable.starts_with(b"VALGRIND_LAUNCHER="))
         });
         match KNOWN.load(Ordering::Relaxed) {
             _ if *IS_VALGRIND => Self::Copy,
@@ -262,7 +264,9 @@ impl Way {
     /// The one to be tried next.
     fn after(self, refused: Refused) -> Self {
         let next = if self == Self::Fetch && refused.is_fetch { Self::Share } else { Self::Copy };
-        if refused.for_good {
+        // A child of another launch that changes its user keeps this process from being looked into for a moment.
+        let is_momentary = refused.is_fetch && dumpable::has_children();
+        if refused.for_good && !is_momentary {
             KNOWN.fetch_max(next as u8, Ordering::Relaxed);
         }
         next
@@ -323,12 +327,15 @@ fn fetch<'l, W: Work<'l>>(shared: &mut Shared<W>, table: &mut DescriptorTable) -
         *here = table.fetch(&host, descriptor)?;
     }
     let plan = &mut shared.work.slate().descriptors;
-    for (&here, &descriptor) in fetched.iter().zip(&shared.needed.high) {
-        plan.set_aside(descriptor, here);
-        if plan.is_in_place(here) {
-            // Nobody gives it its number any more. What is fetched is marked.
+    let fetched = || fetched.iter().zip(&shared.needed.high);
+    for (&here, &descriptor) in fetched() {
+        if plan.is_made_of(here, descriptor) {
+            // Nobody will give it its number. What is fetched is marked.
             table.unmark_close_on_exec(here)?;
         }
+    }
+    for (&here, &descriptor) in fetched() {
+        plan.set_aside(descriptor, here);
     }
     Ok(())
 }
@@ -343,8 +350,9 @@ fn require_undamaged(first: Descriptor, table: &mut DescriptorTable) -> Result<(
     sys::set_limit(NOFILE, &sys::rlimit64 { rlim_cur: limit.rlim_max, ..limit })?;
     let is_open = |descriptor: &Descriptor| sys::is_open(*descriptor).is_ok();
     let open = (0..first).rev().find(is_open).ok_or(Errno::new(libc::EBADF as u32))?;
-    // The fault concerns as many words as there are bits in one.
-    let numbers = (1..WORD).map(|word| word * WORD);
+    // The fault concerns as many words as there are bits in one: those whose bits stand in one word with that of `first`.
+    let block = first / (WORD * WORD) * WORD;
+    let numbers = (block..block + WORD).map(|word| word * WORD);
     for number in numbers.filter(|&number| number >= first && (number as u64) < limit.rlim_max) {
         let copy = table.copy_above(open, number)?;
         table.close(copy)?;

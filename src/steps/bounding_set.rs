@@ -1,21 +1,34 @@
 //! The bounding set: what the program can ever have.
 
+use linux_raw_sys::errno::{EINVAL, ENOSYS};
+use linux_raw_sys::general::CAP_MAC_ADMIN;
 use linux_raw_sys::prctl::{PR_CAPBSET_DROP, PR_CAPBSET_READ};
 
-use crate::capability::CapabilitySet;
+use crate::capability::{CapabilitySet, HIGHEST};
+use crate::errno::Errno;
 use crate::status::{Failure, Step};
 use crate::sys;
 
 /// Drops all other capabilities from it. Before the user is changed, since this needs one, CAP_SETPCAP.
 pub fn shrink(capabilities: Option<CapabilitySet>) -> Result<(), Failure> {
     let Some(capabilities) = capabilities else { return Ok(()) };
-    // Until one that the kernel does not have.
-    for capability in 0.. {
-        let Ok(is_there) = sys::attribute(PR_CAPBSET_READ, capability) else { break };
-        if is_there != 0 && !capabilities.has(capability) {
-            let dropped = sys::set_attribute(PR_CAPBSET_DROP, capability);
-            dropped.map_err(|errno| Failure::new(Step::BoundingSet, errno, capability))?;
+    for capability in 0..=HIGHEST {
+        match shrink_by(capability, capabilities) {
+            // One that the kernel does not have.
+            Err(errno) if errno.is(EINVAL) && capability > CAP_MAC_ADMIN => break,
+            outcome => outcome.map_err(|errno| Failure::new(Step::BoundingSet, errno, capability))?,
         }
     }
     Ok(())
+}
+
+/// Drops a capability that is in the set and not among those that stay. For root this set is all that bounds it, so it is
+/// looked at again.
+fn shrink_by(capability: u32, stay: CapabilitySet) -> Result<(), Errno> {
+    let is_there = || sys::attribute(PR_CAPBSET_READ, capability);
+    if is_there()? == 0 || stay.has(capability) {
+        return Ok(());
+    }
+    sys::set_attribute(PR_CAPBSET_DROP, capability)?;
+    if is_there()? == 0 { Ok(()) } else { Err(Errno::new(ENOSYS)) }
 }

@@ -1,5 +1,8 @@
 //! The cgroup.
 
+use linux_raw_sys::errno::EINVAL;
+use linux_raw_sys::general::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC};
+
 use crate::errno::Errno;
 use crate::own_file;
 use crate::slate::Cgroup;
@@ -20,6 +23,11 @@ pub fn enter(cgroup: Option<Cgroup>) -> Result<(), Failure> {
 }
 
 fn join(directory: Descriptor) -> Result<(), Errno> {
+    let file = sys::open_at(directory, c"cgroup.procs", own_file::WRITE)?;
+    // Any directory can have a file of that name.
+    if ![CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC].contains(&sys::file_system(&file)?.kind) {
+        return Err(Errno::new(EINVAL));
+    }
     // 0 is whoever writes it.
-    own_file::write_number_to(sys::open_at(directory, c"cgroup.procs", own_file::WRITE)?, 0)
+    own_file::write_number_to(file, 0)
 }

@@ -2,7 +2,7 @@
 
 use exec_relay::status::Step;
 
-use crate::host::{Host, Outcome, assert_root, probe};
+use crate::host::{Host, Outcome, assert_root, output, probe, relay_line};
 use crate::process::host;
 use crate::refusal::{assert_all_misused, assert_refuses};
 use crate::sandbox;
@@ -249,4 +249,21 @@ fn what_is_no_list_of_capabilities() {
     let words = ["NONE", "none,CHOWN", "CHOWN,none", "all", "CAP_", "CAP", "CHOWNX", "CHOW", "CAP_CAP_CHOWN", "nonex"];
     let numbers = ["64", "-1", "0x1", "99999999999999999999", "1-2", "1.", "*"];
     [&lists[..], &words, &numbers].into_iter().for_each(|values| assert_all_misused("--caps", values));
+}
+
+/// For root the bounding set is all that bounds it: what cannot be looked at, or is not dropped though a sandbox says so, is
+/// no success.
+#[test]
+fn a_bounding_set_that_is_hidden() {
+    assert_root();
+    for (errno, reason) in [(libc::EPERM, "not permitted (EPERM)"), (libc::EINVAL, "invalid (EINVAL)")] {
+        let hidden = |host: Host| host.filter(sandbox::refuse(&[libc::SYS_prctl], errno));
+        let message = format!("cannot drop capability CHOWN: {reason}");
+        assert_refuses(&["--caps=none"], hidden, &message, (Step::BoundingSet, errno, 0));
+    }
+    let mut command = std::process::Command::new("strace");
+    command.args(["-qq", "-o", "/dev/null", "--inject=prctl:retval=1"]).args(relay_line());
+    let outcome = output(command.args(["--caps=none", "/bin/echo", "started"]));
+    let message = "relay: cannot drop capability CHOWN: no such system call (ENOSYS)\n";
+    assert_eq!((outcome.stdout.as_slice(), String::from_utf8_lossy(&outcome.stderr).as_ref()), (&b""[..], message));
 }

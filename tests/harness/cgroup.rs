@@ -150,3 +150,13 @@ fn what_is_no_cgroup() {
     assert_no_cgroup(directory.path(), "too many links or interpreters (ELOOP)", libc::ELOOP);
     assert_eq!(fs::read(&file).expect("the file"), b"");
 }
+
+/// Any directory can have a file of that name.
+#[test]
+fn a_file_of_that_name() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let file = directory.path().join("cgroup.procs");
+    fs::write(&file, "important").expect("a file");
+    assert_no_cgroup(directory.path(), "invalid (EINVAL)", libc::EINVAL);
+    assert_eq!(fs::read_to_string(&file).expect("the file"), "important");
+}

@@ -430,3 +430,11 @@ fn namespaces() {
     let own = fact(report().call(libc::SYS_unshare, [libc::CLONE_NEWUSER as usize]), "ns user");
     assert!(own.starts_with("user:[") && own != facts["ns user"], "{own}");
 }
+
+/// A number of more than 32 bits.
+#[test]
+fn a_long_timer_slack() {
+    let long = |slack| fact(report().attribute(libc::PR_SET_TIMERSLACK, slack), "timer-slack");
+    assert_eq!(long(3_000_000_000), "3000000000 (default 50000)");
+    assert_eq!(long(5_000_000_000), "5000000000 (default 50000)");
+}

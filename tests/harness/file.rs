@@ -19,14 +19,14 @@ struct Shape {
 }
 
 const SHAPES: [Shape; 8] = [
-    Shape { machine: elf::EM_X86_64, ceiling: 29_000, page: 4096 },
-    Shape { machine: elf::EM_386, ceiling: 32_200, page: 4096 },
-    Shape { machine: elf::EM_AARCH64, ceiling: 30_800, page: 65_536 },
-    Shape { machine: elf::EM_ARM, ceiling: 34_000, page: 4096 },
-    Shape { machine: elf::EM_LOONGARCH, ceiling: 37_700, page: 65_536 },
-    Shape { machine: elf::EM_PPC64, ceiling: 42_200, page: 65_536 },
-    Shape { machine: elf::EM_RISCV, ceiling: 28_400, page: 4096 },
-    Shape { machine: elf::EM_S390, ceiling: 33_000, page: 4096 },
+    Shape { machine: elf::EM_X86_64, ceiling: 29_700, page: 4096 },
+    Shape { machine: elf::EM_386, ceiling: 32_700, page: 4096 },
+    Shape { machine: elf::EM_AARCH64, ceiling: 31_300, page: 65_536 },
+    Shape { machine: elf::EM_ARM, ceiling: 34_200, page: 4096 },
+    Shape { machine: elf::EM_LOONGARCH, ceiling: 38_600, page: 65_536 },
+    Shape { machine: elf::EM_PPC64, ceiling: 42_900, page: 65_536 },
+    Shape { machine: elf::EM_RISCV, ceiling: 29_000, page: 4096 },
+    Shape { machine: elf::EM_S390, ceiling: 33_700, page: 4096 },
 ];
 
 /// The instruction of powerpc64 that makes a system call.

@@ -215,3 +215,11 @@ fn what_is_no_limit() {
     let large = ["core=18446744073709551613", "core=18446744073709551615", "core=99999999999999999999", "core=1,cpu=1"];
     [&names[..], &values, &words, &large].into_iter().for_each(|values| assert_all_misused("--limit", values));
 }
+
+/// A limit of file size does not end relay by a signal where it tells of a failure in a file.
+#[test]
+fn a_message_beyond_the_limit_of_file_size() {
+    let file = tempfile::tempfile().expect("a file");
+    let outcome = Host::new(["--limit=fsize=0", "/no/such"]).descriptor(2, file).run();
+    assert_eq!(outcome.status.code(), Some(127), "{outcome:?}");
+}

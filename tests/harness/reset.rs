@@ -399,3 +399,11 @@ fn what_is_no_word() {
     assert_all_misused("--reset", &words);
     assert_all_misused("--reset", &["all,thp", "thp,all", "ALL", "allx", "thp=1", "thp:off", "oom_score_adj", "-"]);
 }
+
+/// personality(2) returns what it was, in all 32 bits: that is no error.
+#[test]
+fn a_personality_with_the_highest_bit() {
+    let dirty = |host: Host| host.call(libc::SYS_personality, [0x8000_0000]);
+    assert_eq!(dirty(host(&[])).run().slate().personality, 0x8000_0000);
+    assert_eq!(dirty(host(&["--reset=personality"])).run().slate().personality, 0);
+}

@@ -63,6 +63,11 @@ fn mistakes_in_the_request() {
     );
     let relative = fails(&Vehicle::InPlace, |_| {}, Path::new("true"));
     assert_eq!(relative.to_string(), r#"cannot launch: "true" is not an absolute path"#);
+    for path in ["/proc/self/fd/3", "/proc/thread-self/fd/3", "/dev/fd/3"] {
+        let own = Launch::new(path).launch().map(|child| child.id()).expect_err("a number of this process");
+        let mistake = format!("cannot launch: {path:?} is a descriptor of this process: lend it by exec_fd");
+        assert_eq!(own.to_string(), mistake);
+    }
 }
 
 #[test]

@@ -102,12 +102,12 @@ const QUESTIONS: [(Question, u16); Fact::ALL.len()] = [
 fn ask(question: Question) -> Result<i64, Errno> {
     let answer = match question {
         Question::Returned(attribute) => {
-            let told = sys::attribute(attribute.into(), 0);
-            match is_io_flusher() {
+            // It may be more than 32 bits.
+            return match sys::attribute(attribute.into(), 0) {
                 // Where it is a privilege to ask.
-                Some(is_flusher) if told.is_err() && u32::from(attribute) == PR_GET_IO_FLUSHER => Ok(is_flusher.into()),
-                _ => told,
-            }
+                Err(errno) if u32::from(attribute) == PR_GET_IO_FLUSHER => is_io_flusher().map(i64::from).ok_or(errno),
+                told => told.map(|told| told as i64),
+            };
         }
         Question::Written(attribute) => sys::written_attribute(attribute.into()),
         Question::Speculation(feature) => sys::speculation(feature.into()),
@@ -299,7 +299,7 @@ impl Report {
         for (name, set) in [(Phrase::Ignored, ignored), (Phrase::Blocked, blocked), (Phrase::Pending, pending)] {
             self.set(name, Some(set.0), 1, signal::name);
         }
-        let armed = bits(3, |timer| sys::is_armed(timer).map(u32::from));
+        let armed = bits(3, |timer| sys::is_armed(timer).map(usize::from));
         self.set(Phrase::Timers, armed, 0, |timer| text_at(concat!("real\0", "virtual\0", "prof\0"), timer as usize));
         Ok(())
     }
@@ -430,7 +430,8 @@ impl Report {
         }
         let bounding = bits(64, |capability| sys::attribute(PR_CAPBSET_READ, capability));
         self.set(Phrase::CapsBounding, bounding, 0, capability::name);
-        let ambient = bits(64, |capability| sys::ambient_set(PR_CAP_AMBIENT_IS_SET, capability));
+        let ambient =
+            bits(64, |capability| sys::ambient_set(PR_CAP_AMBIENT_IS_SET, capability).map(|is_set| is_set as usize));
         self.set(Phrase::CapsAmbient, ambient, 0, capability::name);
     }
 
@@ -505,7 +506,7 @@ const DEFAULT_TEXTS: &str = concat!("0\0", "00000033\0");
 /// The set of those numbers below `end`, 64 at the most, for which `told` gives 1. Nothing where it may not be told; what is
 /// closed (EBADF), or not known to the kernel (EINVAL), is in no set.
 #[inline(never)]
-fn bits(end: u32, told: fn(u32) -> Result<u32, Errno>) -> Option<u64> {
+fn bits(end: u32, told: fn(u32) -> Result<usize, Errno>) -> Option<u64> {
     let mut set = 0;
     for number in 0..end {
         match told(number) {

@@ -23,6 +23,8 @@ use exec_relay::steps::{self, exec};
 use exec_relay::sys::{self, DescriptorTable};
 use exec_relay::text::{Digits, Strings, Text};
 
+use linux_raw_sys::general::SIGXFSZ;
+
 use stack::InitialStack;
 
 /// What the entry point calls, with the stack as the kernel left it.
@@ -57,6 +59,8 @@ struct Complaint {
 fn run(stack: InitialStack, table: DescriptorTable) -> u8 {
     let Err(complaint) = carry_out(stack, table) else { return 0 };
     let Complaint { failure, subject, report, mistaken, is_path } = complaint;
+    // A limit of file size that was asked for must not end what tells of a failure.
+    let _ = sys::set_disposition(SIGXFSZ, true);
     let recorded = report::record(report, failure);
     if !recorded {
         let stderr = if let Report::Message(stderr) = report { stderr } else { 2 };
