@@ -6,11 +6,11 @@
 #![allow(unsafe_code)]
 
 use core::ffi::CStr;
-use core::mem::{ManuallyDrop, MaybeUninit, transmute, zeroed};
+use core::mem::{ManuallyDrop, MaybeUninit, offset_of, transmute, zeroed};
 use core::ptr::null_mut;
 use core::slice;
 
-use linux_raw_sys::errno::{EBADF, EIO, ENOSYS};
+use linux_raw_sys::errno::{EBADF, EIO, EMFILE, ENOSYS};
 pub use linux_raw_sys::general::rlimit64;
 use linux_raw_sys::general::{
     __kernel_old_timespec, __kernel_sighandler_t, __user_cap_data_struct, __user_cap_header_struct,
@@ -68,6 +68,35 @@ const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
 /// `CLOSE_RANGE_UNSHARE` of the same. Since Linux 5.9.
 const CLOSE_RANGE_UNSHARE: u32 = 2;
+
+/// Of linux/socket.h, which the kernel does not export: the same on every architecture.
+const MSG_CTRUNC: u32 = 8;
+const MSG_DONTWAIT: u32 = 0x40;
+const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
+
+/// How many descriptors [`DescriptorTable::receive`] takes at the most.
+pub const MOST_RECEIVED: usize = 32;
+
+/// `struct user_msghdr` of the same.
+#[repr(C)]
+struct Message {
+    _name: usize,
+    _name_length: i32,
+    _parts: usize,
+    _part_count: usize,
+    _control: *mut Control,
+    _control_length: usize,
+    flags: u32,
+}
+
+/// `struct cmsghdr` of the same, with descriptors.
+#[repr(C)]
+struct Control {
+    length: usize,
+    _level: i32,
+    _kind: i32,
+    descriptors: [Descriptor; MOST_RECEIVED],
+}
 
 /// The disposition that ignores a signal; see sigaction(2).
 const SIG_IGN: usize = 1;
@@ -186,6 +215,36 @@ impl DescriptorTable {
     pub fn fetch(&mut self, pidfd: &OwnedFile, descriptor: Descriptor) -> Result<Descriptor, Errno> {
         // SAFETY: touches no memory.
         Ok(returned(unsafe { raw_syscall!(Sysno::pidfd_getfd, pidfd.0, descriptor, 0) })? as Descriptor)
+    }
+
+    /// Takes the next message of `socket`, a UNIX socket of datagrams, and the descriptors that were sent in it: as many as
+    /// `received` is long, [`MOST_RECEIVED`] at the most; see SCM_RIGHTS in unix(7). They are close-on-exec and have the
+    /// lowest free numbers. Does not wait: EAGAIN where there is no message.
+    ///
+    /// EMFILE where not all of them could be opened. Some may be open then.
+    pub fn receive(&mut self, socket: Descriptor, received: &mut [Descriptor]) -> Result<(), Errno> {
+        let mut control = Control { length: 0, _level: 0, _kind: 0, descriptors: [0; MOST_RECEIVED] };
+        let wanted = offset_of!(Control, descriptors) + size_of_val(received);
+        let mut message = Message {
+            _name: NULL,
+            _name_length: 0,
+            _parts: NULL,
+            _part_count: 0,
+            _control: &raw mut control,
+            _control_length: wanted.min(size_of::<Control>()),
+            flags: 0,
+        };
+        let flags = MSG_CMSG_CLOEXEC | MSG_DONTWAIT;
+        // SAFETY: one structure, which says how much room there is for what comes beside the message, and that there is none
+        // for the message itself.
+        succeeded(unsafe { raw_syscall!(Sysno::recvmsg, socket, &raw mut message, flags) })?;
+        if message.flags & MSG_CTRUNC != 0 {
+            return Err(Errno::new(EMFILE));
+        }
+        // Nothing else comes on a socket that was not asked for more.
+        require_done(control.length == wanted)?;
+        received.iter_mut().zip(control.descriptors).for_each(|(received, descriptor)| *received = descriptor);
+        Ok(())
     }
 
     /// Marks `descriptor` close-on-exec; EBADF where it is not open; see fcntl(2).

@@ -54,6 +54,7 @@ mod interpreter;
 mod launch;
 mod prepared;
 mod relay;
+mod reserved;
 #[allow(unsafe_code, reason = "clone, on a stack of its own")]
 mod spawn;
 #[allow(unsafe_code, reason = "calls on processes that no safe crate has whole, and the host's environment")]
@@ -71,6 +72,7 @@ pub use exec_relay::status::Step;
 #[doc(hidden)]
 pub use exec_relay::text::Strings;
 pub use launch::{HARD_LIMIT, Launch, Limit, Source, Stdio, Vehicle};
+pub use reserved::reserve_descriptors;
 
 /// The examples of the README are run as the others are.
 #[cfg(doctest)]

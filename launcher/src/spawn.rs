@@ -43,12 +43,14 @@
 //! A child that gets a copy of the host's descriptor table pays for each descriptor twice, when it is copied and when it is
 //! closed again: eight times the launch itself with 10,000 of them. So the child is made with CLONE_FILES, which copies
 //! nothing, and the first thing that it does is close_range(2) with CLOSE_RANGE_UNSHARE: the kernel gives it a table of its
-//! own with what lies below the lowest number above all that this launch needs. Before that has succeeded the child does nothing else, to no descriptor. What is needed but has a high number is fetched from the host
-//! afterwards, by pidfd_getfd(2).
+//! own with what lies below the lowest number above all that this launch needs. Before that has succeeded the child does
+//! nothing else, to no descriptor. What is needed but has a high number it gets afterwards: it receives what the host has sent,
+//! where the host has reserved a low number for that (src/reserved.rs), or it fetches it from the host by pidfd_getfd(2). Both
+//! cost the same, some 8 µs. To receive comes first, since nobody refuses it, and monitors take the other one for an attack.
 //!
-//! Each of these can be refused: by kernels before 5.9 and 5.6, by sandboxes, by Yama (ptrace_scope 1) and for hosts that are
-//! not dumpable. Then the child ends, having done nothing, and another one is made without it. That is remembered for the
-//! process, so that it is paid for once.
+//! Each of these can be refused: close_range by kernels before 5.9, pidfd_getfd by those before 5.6, by Yama (ptrace_scope 1)
+//! and for hosts that are not dumpable, and all by sandboxes. Then the child ends, having done nothing, and another one is
+//! made without it. That is remembered for the process, so that it is paid for once.
 //!
 //! Kernels before 6.11 can have a fault in that call (CVE-2024-45025): where the host's table has 64 descriptors in a row open,
 //! a whole word of its bits, the child's takes that word for full too. On these the child looks at each word, and ends where one
@@ -78,7 +80,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::process::{self, ExitStatus};
 use std::ptr;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use exec_relay::errno::Errno;
@@ -90,12 +92,13 @@ use exec_relay::sys::{self, Descriptor, DescriptorTable};
 use rustix::event::PollFlags;
 use rustix::io::{self as rustix_io, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use rustix::process::{Pid, PidfdFlags, Resource, WaitId, WaitIdOptions, getrlimit, pidfd_open, waitid};
 use rustix::system::uname;
 
 use crate::child::{Process, exit_status};
 use crate::dumpable;
 use crate::error::PROCESS;
+use crate::reserved::{LOW, Sent};
 use crate::sys::of_errno;
 use crate::wait::wait_for;
 
@@ -114,31 +117,35 @@ struct Needed {
 }
 
 impl Needed {
-    /// A number below this is a low one.
-    const LOW: Descriptor = 64;
     /// A number from this on is a high one. So those that the child fetches, which get the lowest free numbers, do not get in the
     /// way of others that it still has to fetch.
     const HIGH: Descriptor = 128;
     /// How many are fetched at the most.
-    const MOST_FETCHED: usize = (Self::HIGH - Self::LOW) as usize / 2;
+    const MOST_FETCHED: usize = (Self::HIGH - LOW) as usize / 2;
 
     /// Those that this slate is made of, and the standard ones.
     fn new(slate: &Slate) -> Self {
-        // What is found under its own number cannot be fetched: by the step of the cgroup, by exec, and by a program that has it
-        // under the same number, which may be above the limit.
-        let in_place = slate.descriptors.sources().filter(|&source| slate.descriptors.is_made_of(source, source)).max();
-        let pinned = directory_of_cgroup(slate).max(slate.program).max(in_place);
+        // What the step of the cgroup and exec find under its own number: it cannot be fetched.
+        let pinned = directory_of_cgroup(slate).max(slate.program);
         let mut all: Vec<_> = slate.descriptors.sources().chain([2]).chain(pinned).collect();
         all.sort_unstable();
         all.dedup();
         let end = all.last().map_or(3, |&last| last + 1);
         let high = all.split_off(all.partition_point(|&number| number < Self::HIGH));
         let first = all.last().map_or(3, |&last| last + 1);
-        let is_fetched =
-            first <= Self::LOW && high.len() <= Self::MOST_FETCHED && pinned.is_none_or(|pinned| pinned < first);
+        let is_below = |&number: &Descriptor| !slate.descriptors.is_made_of(number, number) || is_below_limit(number);
+        let is_fetched = first <= LOW
+            && high.len() <= Self::MOST_FETCHED
+            && pinned.is_none_or(|pinned| pinned < first)
+            && high.iter().all(is_below);
         let (first, high) = if is_fetched { (first, high) } else { (end, Vec::new()) };
         Self { first, high, end, host: process::id(), may_be_damaged: may_be_damaged() }
     }
+}
+
+/// Whether a descriptor can get this number. One that is open may not: the limit can have been lowered since.
+fn is_below_limit(number: Descriptor) -> bool {
+    getrlimit(Resource::Nofile).current.is_none_or(|limit| (number as u64) < limit)
 }
 
 /// The directory of the cgroup, where that is open.
@@ -194,11 +201,14 @@ pub fn spawn<'l, W: Work<'l>>(mut work: W) -> Result<Spawned, (&'static str, io:
         pidfd: AtomicI32::new(-1),
         needed,
         way: Way::known(),
+        receiver: 0,
+        is_received: false,
         refused: None,
     });
     let stack = Stack::take().map_err(|cause| ("a stack", cause))?;
     let blocked = Blocked::new().map_err(|cause| ("a blocked signal mask", cause))?;
     let cgroup = shared.work.slate().cgroup;
+    let mut sent = send(&mut shared);
     let spawned = loop {
         // A child before this one may have been born there.
         shared.work.slate().cgroup = cgroup;
@@ -217,12 +227,27 @@ pub fn spawn<'l, W: Work<'l>>(mut work: W) -> Result<Spawned, (&'static str, io:
         }
         *shared.state.get_mut() = NEVER;
     };
+    if let Some(sent) = &mut sent {
+        sent.is_received = shared.is_received;
+    }
+    drop(sent);
     drop(blocked);
     stack.put_back();
     spawned.map_err(|cause| match cause.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => ("a descriptor for the new process", cause),
         _ => (PROCESS, cause),
     })
+}
+
+/// Sends what has a high number, where the host has reserved a low one for that.
+fn send<W>(shared: &mut Shared<W>) -> Option<Sent> {
+    if shared.way == Way::Copy || shared.needed.high.is_empty() || CANNOT_RECEIVE.load(Ordering::Relaxed) {
+        return None;
+    }
+    let sent = Sent::new(&shared.needed.high)?;
+    shared.receiver = sent.receiver()?;
+    shared.way = Way::Receive;
+    Some(sent)
 }
 
 /// How far the child got.
@@ -234,6 +259,9 @@ const READY: u32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Way {
+    /// It shares the host's until it has one with the low numbers, and receives the high ones, which the host has sent. Only
+    /// where the host has reserved something for that.
+    Receive,
     /// It shares the host's until it has one with the low numbers, and fetches the high ones.
     Fetch,
     /// It shares the host's until it has one with all that is needed.
@@ -242,7 +270,10 @@ enum Way {
     Copy,
 }
 
-/// The first way that was not refused to this process for good.
+/// Whether [`Way::Receive`] was refused to this process for good.
+static CANNOT_RECEIVE: AtomicBool = AtomicBool::new(false);
+
+/// The first of the other ways that was not.
 static KNOWN: AtomicU8 = AtomicU8::new(Way::Fetch as u8);
 
 impl Way {
@@ -255,15 +286,22 @@ impl Way {
         });
         match KNOWN.load(Ordering::Relaxed) {
             _ if *IS_VALGRIND => Self::Copy,
-            0 => Self::Fetch,
-            1 => Self::Share,
+            known if known == Self::Fetch as u8 => Self::Fetch,
+            known if known == Self::Share as u8 => Self::Share,
             _ => Self::Copy,
         }
     }
 
     /// The one to be tried next.
     fn after(self, refused: Refused) -> Self {
-        let next = if self == Self::Fetch && refused.is_fetch { Self::Share } else { Self::Copy };
+        let next = match self {
+            Self::Receive if refused.is_fetch => {
+                CANNOT_RECEIVE.fetch_or(refused.for_good, Ordering::Relaxed);
+                return Self::known();
+            }
+            Self::Fetch if refused.is_fetch => Self::Share,
+            _ => Self::Copy,
+        };
         // A child of another launch that changes its user keeps this process from being looked into for a moment.
         let is_momentary = refused.is_fetch && dumpable::has_children();
         if refused.for_good && !is_momentary {
@@ -276,7 +314,7 @@ impl Way {
 /// What the child was refused.
 #[derive(Clone, Copy)]
 struct Refused {
-    /// To fetch descriptors, rather than to have a table of its own.
+    /// To fetch or receive descriptors, rather than to have a table of its own.
     is_fetch: bool,
     /// Not for want of memory or descriptors.
     for_good: bool,
@@ -300,6 +338,7 @@ unsafe fn own_table<'l, W: Work<'l>>(shared: &mut Shared<W>) -> Result<Descripto
         // SAFETY: the same obligations (1), (2).
         Way::Copy => return Ok(unsafe { DescriptorTable::seize() }),
         Way::Share => shared.needed.end,
+        Way::Receive => shared.needed.first.max(shared.receiver + 1),
         Way::Fetch => shared.needed.first,
     };
     // SAFETY: the same obligation (1).
@@ -313,10 +352,24 @@ unsafe fn own_table<'l, W: Work<'l>>(shared: &mut Shared<W>) -> Result<Descripto
     if shared.needed.may_be_damaged {
         require_undamaged(first, &mut table).map_err(|errno| Refused::new(errno, false))?;
     }
-    if shared.way == Way::Fetch && !shared.needed.high.is_empty() {
-        fetch(shared, &mut table).map_err(|errno| Refused::new(errno, true))?;
-    }
+    let is_wanted = !shared.needed.high.is_empty();
+    let had = match shared.way {
+        Way::Receive => receive(shared, &mut table),
+        Way::Fetch if is_wanted => fetch(shared, &mut table),
+        _ => return Ok(table),
+    };
+    had.map_err(|errno| Refused::new(errno, true))?;
     Ok(table)
+}
+
+/// Receives the descriptors with high numbers. All of them, or nothing is noted.
+fn receive<'l, W: Work<'l>>(shared: &mut Shared<W>, table: &mut DescriptorTable) -> Result<(), Errno> {
+    let mut received = [0; Needed::MOST_FETCHED];
+    // There are not more.
+    let received = received.get_mut(..shared.needed.high.len()).ok_or(Errno::new(libc::EMFILE as u32))?;
+    table.receive(shared.receiver, received)?;
+    shared.is_received = true;
+    note(received, shared, table)
 }
 
 /// Fetches the descriptors with high numbers from the host. All of them, or nothing is noted.
@@ -326,15 +379,25 @@ fn fetch<'l, W: Work<'l>>(shared: &mut Shared<W>, table: &mut DescriptorTable) -
     for (here, &descriptor) in fetched.iter_mut().zip(&shared.needed.high) {
         *here = table.fetch(&host, descriptor)?;
     }
+    drop(host);
+    note(&fetched, shared, table)
+}
+
+/// Notes where what has a high number in the host is now.
+fn note<'l, W: Work<'l>>(
+    here: &[Descriptor],
+    shared: &mut Shared<W>,
+    table: &mut DescriptorTable,
+) -> Result<(), Errno> {
     let plan = &mut shared.work.slate().descriptors;
-    let fetched = || fetched.iter().zip(&shared.needed.high);
-    for (&here, &descriptor) in fetched() {
+    let pairs = || here.iter().zip(&shared.needed.high);
+    for (&here, &descriptor) in pairs() {
         if plan.is_made_of(here, descriptor) {
-            // Nobody will give it its number. What is fetched is marked.
+            // Nobody will give it its number. It came marked.
             table.unmark_close_on_exec(here)?;
         }
     }
-    for (&here, &descriptor) in fetched() {
+    for (&here, &descriptor) in pairs() {
         plan.set_aside(descriptor, here);
     }
     Ok(())
@@ -388,6 +451,10 @@ struct Shared<W> {
     pidfd: AtomicI32,
     needed: Needed,
     way: Way,
+    /// What was sent is received here.
+    receiver: Descriptor,
+    /// The message is gone from there.
+    is_received: bool,
     refused: Option<Refused>,
 }
 

@@ -1,18 +1,23 @@
-//! What no safe crate has whole: calls on processes, and the host's own environment.
+//! What no safe crate has whole: calls on processes, sockets that a host may close, and the host's own environment.
 
 use std::ffi::c_char;
 use std::io;
-use std::mem::zeroed;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::mem::{offset_of, zeroed};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use exec_relay::errno::Errno;
+use exec_relay::sys::MOST_RECEIVED;
 use exec_relay::text::Strings;
 use rustix::event::PollFlags;
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
+use crate::descriptors::above_standard;
 use crate::wait::wait_for;
 
 /// Sends any signal, those of real time included, which safe crates leave out; see pidfd_send_signal(2). Linux 5.1.
@@ -37,6 +42,115 @@ pub fn copy_of(number: RawFd) -> io::Result<OwnedFd> {
         -1 => Err(io::Error::last_os_error()),
         // SAFETY: the same.
         copy => Ok(unsafe { OwnedFd::from_raw_fd(copy) }),
+    }
+}
+
+/// A socket of this library's own, which the host may close at any time, and open another file under its number: so it is
+/// known by its cookie, which the kernel gives to no other socket.
+pub struct Socket {
+    number: RawFd,
+    cookie: u64,
+}
+
+impl Socket {
+    /// Two that are connected. What the first one sends, the second one receives. Close-on-exec and above the standard ones;
+    /// the second one has the lowest number that is free, the first one another, from `above` up where there is one.
+    pub fn pair(above: RawFd) -> io::Result<(Self, Self)> {
+        let mut pair = [-1; 2];
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+        // SAFETY: writes two numbers, of descriptors that are nobody else's.
+        let (sender, receiver) = unsafe {
+            if libc::socketpair(libc::AF_UNIX, kind, 0, pair.as_mut_ptr()) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            (OwnedFd::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1]))
+        };
+        let sender = match fcntl_dupfd_cloexec(&sender, above) {
+            Ok(high) if sender.as_raw_fd() < above => {
+                drop(sender);
+                high
+            }
+            // It is there, or the limit lies below that.
+            _ => above_standard(sender)?,
+        };
+        // The number that the sender had, where that was a lower one.
+        let receiver = fcntl_dupfd_cloexec(&receiver, 3)?;
+        Ok((Self::new(sender)?, Self::new(receiver)?))
+    }
+
+    fn new(socket: OwnedFd) -> io::Result<Self> {
+        let cookie = cookie(socket.as_raw_fd())?;
+        Ok(Self { number: socket.into_raw_fd(), cookie })
+    }
+
+    pub fn number(&self) -> RawFd {
+        self.number
+    }
+
+    /// Whether the host has left it open.
+    pub fn is_open(&self) -> bool {
+        cookie(self.number).is_ok_and(|cookie| cookie == self.cookie)
+    }
+
+    /// Sends these descriptors, as many as fit, in a message that holds nothing else.
+    pub fn send(&self, descriptors: &[RawFd]) -> io::Result<()> {
+        #[repr(C)]
+        struct Control {
+            header: libc::cmsghdr,
+            descriptors: [RawFd; MOST_RECEIVED],
+        }
+        // SAFETY: zero is a value of all that is in these. The call reads them; the control is as long as it is said to be.
+        let sent = unsafe {
+            let (mut control, mut message): (Control, libc::msghdr) = (zeroed(), zeroed());
+            control.descriptors.iter_mut().zip(descriptors).for_each(|(to, &from)| *to = from);
+            let size = size_of_val(descriptors).min(size_of_val(&control.descriptors));
+            let length = offset_of!(Control, descriptors) + size;
+            control.header.cmsg_len = length as _;
+            (control.header.cmsg_level, control.header.cmsg_type) = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+            (message.msg_control, message.msg_controllen) = ((&raw mut control).cast(), length as _);
+            libc::sendmsg(self.number, &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        };
+        if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Takes away a message that nobody has received, if there is one. What is in it is opened nowhere.
+    pub fn discard(&self) {
+        // SAFETY: writes nothing.
+        unsafe { libc::recv(self.number, ptr::null_mut(), 0, libc::MSG_DONTWAIT) };
+    }
+
+    /// Closes it, unless the host has done that.
+    pub fn close(self) {
+        if self.is_open() {
+            // SAFETY: it is this library's, and goes with this.
+            drop(unsafe { OwnedFd::from_raw_fd(self.number) });
+        }
+    }
+}
+
+/// What the kernel tells sockets apart by, since Linux 4.12. Errors are those of what is no socket.
+fn cookie(socket: RawFd) -> io::Result<u64> {
+    let (mut cookie, mut size) = (0_u64, size_of::<u64>() as libc::socklen_t);
+    let place = (&raw mut cookie).cast();
+    // SAFETY: writes so many bytes at the most.
+    match unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, libc::SO_COOKIE, place, &raw mut size) } {
+        0 => Ok(cookie),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A number that is 0 in each process that is forked from this one, whatever it is here. Of it stays a page of memory.
+pub fn cleared_by_fork() -> io::Result<&'static AtomicU32> {
+    let size = page_size();
+    // SAFETY: a new mapping, where the kernel likes, that is never taken away; it is aligned, and zero at first. The kernel
+    // clears it for a process in which there is one thread, before that runs.
+    unsafe {
+        let page = mmap_anonymous(ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)?;
+        if let Err(errno) = madvise(page, size, Advice::LinuxWipeOnFork) {
+            let _ = munmap(page, size);
+            return Err(errno.into());
+        }
+        Ok(&*page.cast::<AtomicU32>())
     }
 }
 

@@ -1,16 +1,22 @@
-//! Hosts under emulators that give a child no share in its parent's memory, or make no child without a termination signal.
+//! Hosts under emulators that give a child no share in its parent's memory, or make no child without a termination signal,
+//! and under a debugger.
 //!
-//! This program runs itself under them, and needs `valgrind` and `qemu-x86_64-static` (Debian: valgrind, qemu-user-static).
-//! Only `cargo test -p exec-relay-launcher --test emulators` runs it.
+//! This program runs itself under them, and needs `valgrind`, `qemu-x86_64-static` and `gdb` (Debian: valgrind,
+//! qemu-user-static, gdb). Only `cargo test -p exec-relay-launcher --test emulators` runs it.
 
 #![cfg(target_arch = "x86_64")]
 
 use std::env;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use exec_relay_launcher::{Error, Launch, Stdio, Vehicle};
+use exec_relay_launcher::{Error, Launch, Stdio, Vehicle, reserve_descriptors};
+
+/// The variable that names the relay program to the program that runs inside.
+const RELAY: &str = "EMULATED_RELAY";
 
 /// What this program does where another name is asked for: it says how two launches went.
 const INNER: &str = "EMULATED";
@@ -37,13 +43,58 @@ fn inside() {
     assert_eq!(error.expect_err("it is missing").errno(), Some(libc::ENOENT));
 }
 
-fn under(name: &str, emulator: &[&str]) {
+/// Everything works, by each vehicle, with descriptors that the child is lent, fetches and receives.
+fn inside_a_debugger() {
+    let relay = env::var_os(RELAY).expect("the relay");
+    let mut many: Vec<File> = (0..200).map(|_| File::open("/dev/null").expect("/dev/null")).collect();
+    let vehicles = [Vehicle::InPlace, Vehicle::Relay, Vehicle::RelayAt(relay.into())];
+    for (round, vehicle) in vehicles.iter().cycle().take(6).cloned().enumerate() {
+        if round == 3 {
+            // A low number.
+            many.remove(0);
+            reserve_descriptors(1).expect("it is free");
+        }
+        let mut launch = Launch::new("/bin/sh");
+        launch.args(["-c", "read line; echo $line >&7; exit 3"]).stdin(Stdio::Piped).pulse().vehicle(vehicle.clone());
+        let (mut said, teller) = io::pipe().expect("a pipe");
+        let mut child = launch.fd(7, teller).launch().expect("sh");
+        drop(launch);
+        child.stdin.take().expect("piped").write_all(b"hello\n").expect("a reader");
+        let mut line = String::new();
+        said.read_to_string(&mut line).expect("the output");
+        assert_eq!((line.as_str(), child.wait().expect("a status").code()), ("hello\n", Some(3)), "{vehicle:?}");
+
+        let mut launch = Launch::new("/bin/sh");
+        let mut child = launch.args(["-c", "kill -9 $$"]).vehicle(vehicle.clone()).launch().expect("sh");
+        assert_eq!(child.wait().expect("a status").signal(), Some(libc::SIGKILL));
+
+        let error = Launch::new("/no/such").vehicle(vehicle).launch().map(|child| child.id());
+        assert_eq!(error.expect_err("it is missing").errno(), Some(libc::ENOENT));
+    }
+}
+
+/// The relay, built as the package at the root builds it.
+fn relay() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", "exec-relay", "--features", "probe", "--bins", "--manifest-path"]);
+    cargo.arg(root.join("Cargo.toml")).arg("--target-dir").arg(&target);
+    for name in ["RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+        cargo.env_remove(name);
+    }
+    assert!(cargo.status().expect("cargo").success(), "relay cannot be built");
+    target.join("debug/relay")
+}
+
+fn under(name: &str, emulator: &[&str], inside: fn()) {
     if env::var_os(INNER).is_some() {
         return inside();
     }
     let this = env::current_exe().expect("this program");
     let mut command = Command::new(emulator[0]);
     command.args(&emulator[1..]).arg(this).args([name, "--exact", "--nocapture", "--test-threads=1"]).env(INNER, "1");
+    command.env(RELAY, relay());
     let output = command.output().unwrap_or_else(|error| panic!("{error}: this test needs {}", emulator[0]));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
@@ -51,10 +102,16 @@ fn under(name: &str, emulator: &[&str]) {
 
 #[test]
 fn valgrind() {
-    under("valgrind", &["valgrind", "--quiet", "--child-silent-after-fork=yes"]);
+    under("valgrind", &["valgrind", "--quiet", "--child-silent-after-fork=yes"], inside);
 }
 
 #[test]
 fn qemu() {
-    under("qemu", &["qemu-x86_64-static"]);
+    under("qemu", &["qemu-x86_64-static"], inside);
+}
+
+#[test]
+fn gdb() {
+    let line = ["gdb", "--batch", "--return-child-result", "--init-eval-command=set debuginfod enabled off"];
+    under("gdb", &[&line[..], &["--eval-command=run", "--args"]].concat(), inside_a_debugger);
 }

@@ -4,7 +4,9 @@
  *
  * Thread-safe: a handle may be used by one thread at a time, two handles by two at once. No function is a cancellation
  * point (pthreads(7)). All that stays in the process is a file in memory, from the first use of
- * EXEC_RELAY_VEHICLE_RELAY on, and what was killed and did not die, until a later launch reaps it. Strings are copied. Descriptors are only lent: they stay the caller's and must be open until exec_relay_launch_start returns.
+ * EXEC_RELAY_VEHICLE_RELAY on, what exec_relay_reserve reserves, and what was killed and did not die, until a later launch
+ * reaps it. Strings are copied. Descriptors are only lent: they stay the caller's and must be open until
+ * exec_relay_launch_start returns.
  *
  * Whatever is plain data is an option of relay as text: exec_relay_launch_option(launch, "--umask=027"). Functions remain
  * for strings that the caller computes, which need no gluing that way; for descriptors; and for what relay itself has no
@@ -152,6 +154,17 @@ typedef struct {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/*
+ Reserves descriptors with low numbers for `count` launches at the same time, 32 at the most. Returns 0 or the negative errno:
+ -EMFILE where no number below 64 is free any more.
+
+ It is worth calling in a host that opens thousands of descriptors, early, before it does. Where a sandbox, Yama or
+ PR_SET_DUMPABLE forbids a child to fetch descriptors from its parent (pidfd_getfd(2)), a launch with pipes or descriptors of
+ high numbers otherwise makes the kernel copy all that is open. Each takes two descriptors, close-on-exec, which stay open:
+ one below 64, one above. A host that closes them, or forks, can call it again; launches work without.
+ */
+int32_t exec_relay_reserve(int32_t count);
 
 /*
  A launch of the program at this absolute path. Never NULL; to be freed by exec_relay_launch_free.

@@ -121,6 +121,6 @@ pub unsafe extern "C" fn exec_relay_child_signal(child: *const ExecRelayChild, s
 }
 
 /// 0, or the negative errno.
-fn outcome(result: io::Result<()>) -> i32 {
+pub(crate) fn outcome(result: io::Result<()>) -> i32 {
     result.map_or_else(|error| -error.raw_os_error().unwrap_or(libc::EIO), |()| 0)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use exec_relay_launcher::{Child, Error, Launch, Stdio, Vehicle};
 
 use crate::cancellation::Uncancelled;
-use crate::child::ExecRelayChild;
+use crate::child::{ExecRelayChild, outcome};
 use crate::error::ExecRelayError;
 use crate::strings::text;
 
@@ -84,6 +84,20 @@ pub(crate) unsafe fn lent(descriptor: i32) -> Option<BorrowedFd<'static>> {
     }
     // SAFETY: it is open, so not -1, and stays so (1).
     Some(unsafe { BorrowedFd::borrow_raw(descriptor) })
+}
+
+/// Reserves descriptors with low numbers for `count` launches at the same time, 32 at the most. Returns 0 or the negative errno:
+/// -EMFILE where no number below 64 is free any more.
+///
+/// It is worth calling in a host that opens thousands of descriptors, early, before it does. Where a sandbox, Yama or
+/// PR_SET_DUMPABLE forbids a child to fetch descriptors from its parent (pidfd_getfd(2)), a launch with pipes or descriptors of
+/// high numbers otherwise makes the kernel copy all that is open. Each takes two descriptors, close-on-exec, which stay open:
+/// one below 64, one above. A host that closes them, or forks, can call it again; launches work without.
+#[unsafe(no_mangle)]
+pub extern "C" fn exec_relay_reserve(count: i32) -> i32 {
+    let _uncancelled = Uncancelled::new();
+    // What is negative is too many.
+    outcome(exec_relay_launcher::reserve_descriptors(usize::try_from(count).unwrap_or(usize::MAX)))
 }
 
 /// A launch of the program at this absolute path. Never NULL; to be freed by exec_relay_launch_free.

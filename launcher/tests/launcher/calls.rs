@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 
-use exec_relay_launcher::{Launch, Stdio, Vehicle};
+use exec_relay_launcher::{Launch, Stdio, Vehicle, reserve_descriptors};
 use tempfile::TempDir;
 
-use crate::support::{alone_by, relay, set_limit};
+use crate::support::{alone_by, refuse, relay, set_limit};
 
 /// Calls by their names.
 type Calls = BTreeMap<String, usize>;
@@ -28,11 +28,25 @@ fn mark() {
 
 /// What host and child call in a launch that `set` changes, from a host with so many descriptors open.
 fn calls(name: &str, part: &str, open: usize, vehicle: Vehicle, set: impl Fn(&mut Launch<'_>)) -> [Calls; 2] {
+    let log = log(name, part, open, vehicle, &|| (), set);
+    count(&log)
+}
+
+/// The log of strace. `begin` comes before the descriptors are opened.
+fn log(
+    name: &str,
+    part: &str,
+    open: usize,
+    vehicle: Vehicle,
+    begin: &dyn Fn(),
+    set: impl Fn(&mut Launch<'_>),
+) -> String {
     let directory = TempDir::new().expect("a directory");
     let log = directory.path().join("log");
     let starter = ["strace", "-f", "-qq", "-o", log.to_str().expect("UTF-8")];
     alone_by(&starter, name, part, || {
         set_limit(libc::RLIMIT_NOFILE, 20_000, 20_000).expect("a limit");
+        begin();
         let _open: Vec<File> = (0..open).map(|_| File::open("/dev/null").expect("/dev/null")).collect();
         for round in 0..2 {
             // The first launch makes what stays: a stack, the file in memory.
@@ -47,7 +61,11 @@ fn calls(name: &str, part: &str, open: usize, vehicle: Vehicle, set: impl Fn(&mu
         mark();
     });
     // In a process that was started by strace there is no log to be read.
-    let log = fs::read_to_string(log).unwrap_or_default();
+    fs::read_to_string(log).unwrap_or_default()
+}
+
+/// What host and child call between the two marks.
+fn count(log: &str) -> [Calls; 2] {
     let is_mark = |line: &str| line.contains(&format!(" getpgid({MARK})"));
     let mut between = log.lines().skip_while(|line| !is_mark(line));
     let host = between.next().and_then(|line| line.split(' ').next()).unwrap_or_default();
@@ -116,6 +134,37 @@ fn in_place_with_pipes() {
             [("getpid", 1), ("rt_sigprocmask", 3), ("clone", 1), ("waitid", 2), ("pipe2", 3), ("close", 7)];
         assert_calls(&host, &host_expected, "the host");
         assert_calls(&child, &[&CHILD[..], &[("dup3", 3)], fetched].concat(), "the child");
+    }
+}
+
+/// From a host that has reserved descriptors, and may not fetch, the child receives them. Its table ends below the lowest number
+/// that the host has opened since.
+#[test]
+fn in_place_with_pipes_and_reserved_descriptors() {
+    for open in [3, 5000] {
+        let name = "calls::in_place_with_pipes_and_reserved_descriptors";
+        let begin = || {
+            reserve_descriptors(1).expect("low numbers");
+            refuse(libc::SYS_pidfd_getfd, &[], libc::EPERM);
+        };
+        let log = log(name, &open.to_string(), open, Vehicle::InPlace, &begin, |launch| {
+            launch.stdin(Stdio::Piped).stdout(Stdio::Piped).stderr(Stdio::Piped);
+        });
+        let [host, child] = count(&log);
+        let (sent, received) = if open == 3 {
+            (&[][..], &[][..])
+        } else {
+            (&[("getsockopt", 2), ("sendmsg", 1)][..], &[("recvmsg", 1)][..])
+        };
+        let host_expected =
+            [("getpid", 1), ("rt_sigprocmask", 3), ("clone", 1), ("waitid", 2), ("pipe2", 3), ("close", 7)];
+        assert_calls(&host, &[&host_expected[..], sent].concat(), "the host");
+        assert_calls(&child, &[&CHILD[..], &[("dup3", 3)], received].concat(), "the child");
+        // The last one is the launch between the marks.
+        let unshared =
+            log.lines().filter_map(|line| line.split_once("close_range(")?.1.split_once(", CLOSE_RANGE_UNSHARE"));
+        let first = unshared.filter_map(|(range, _)| range.split(',').next()?.parse::<u32>().ok()).next_back();
+        assert!(log.is_empty() || first.is_some_and(|first| (4..64).contains(&first)), "{first:?}");
     }
 }
 

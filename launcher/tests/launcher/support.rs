@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -13,6 +13,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use exec_relay_launcher::{Launch, Stdio, Vehicle};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 
 use crate::slate::Slate;
 
@@ -61,7 +64,7 @@ impl Slate {
 
 /// Launches the probe by this vehicle, or the one that is taken where none is chosen, and returns what it saw.
 #[track_caller]
-pub fn slate_by(vehicle: impl Into<Option<Vehicle>>, set: impl FnOnce(&mut Launch<'_>)) -> Slate {
+pub fn slate_by<'l>(vehicle: impl Into<Option<Vehicle>>, set: impl FnOnce(&mut Launch<'l>)) -> Slate {
     let vehicle = vehicle.into();
     let mut launch = Launch::new(probe());
     launch.stdin(Stdio::Null).stdout(Stdio::Piped);
@@ -171,4 +174,21 @@ pub fn script(directory: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
     fs::write(&path, text).expect("a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
     path
+}
+
+/// Arguments of a system call, by their places.
+pub type Arguments = [(u8, u64)];
+
+/// A filter for this process that answers `errno` to a call, where its arguments have these values.
+pub fn refuse(call: i64, arguments: &Arguments, errno: i32) {
+    let condition = |&(index, value)| {
+        SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).expect("a condition")
+    };
+    let conditions: Vec<_> = arguments.iter().map(condition).collect();
+    let rules = if conditions.is_empty() { vec![] } else { vec![SeccompRule::new(conditions).expect("a rule")] };
+    let architecture = env::consts::ARCH.try_into().expect("an architecture");
+    let refusal = SeccompAction::Errno(errno as u32);
+    let filter = SeccompFilter::new(BTreeMap::from([(call, rules)]), SeccompAction::Allow, refusal, architecture);
+    let filter: BpfProgram = filter.expect("a filter").try_into().expect("a filter");
+    seccompiler::apply_filter_all_threads(&filter).expect("a filter");
 }

@@ -3,22 +3,19 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::BTreeMap;
-use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use exec_relay_launcher::{Launch, Stdio, Vehicle};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-};
+use exec_relay_launcher::{Launch, Stdio, Vehicle, reserve_descriptors};
 use tempfile::{TempDir, tempfile};
 
-use crate::support::{alone, alone_as, alone_by, children, open_descriptors, set_limit, slate_by, vehicles};
+use crate::support::{
+    Arguments, alone, alone_as, alone_by, children, open_descriptors, refuse, set_limit, slate_by, vehicles,
+};
 
 /// A table that is full from 0 to the number that is returned.
 fn dense(count: usize) -> Vec<File> {
@@ -50,6 +47,21 @@ fn everything_arrives() {
     lent.write_all(b"still here").expect("a write");
     lent.seek(SeekFrom::Start(0)).expect("a seek");
     assert_eq!(io::read_to_string(lent).expect("a read"), "still here");
+}
+
+/// The same with what was lent in other ways: a socket, and a descriptor that is open on a path alone.
+#[track_caller]
+fn everything_else_arrives() {
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    let (socket, _other) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let path = File::options().read(true).custom_flags(libc::O_PATH).open("/").expect("/");
+    let inode = fs::metadata("/").expect("its metadata").ino();
+    for vehicle in vehicles() {
+        let slate =
+            slate_by(vehicle, |launch| _ = launch.fd(10, socket.as_fd()).fd(9, path.as_fd()).fd(3, path.as_fd()));
+        slate.assert_clean([0, 1, 2, 3, 9, 10]);
+        assert_eq!([3, 9].map(|number| slate.inode(number)), [inode; 2]);
+    }
 }
 
 #[test]
@@ -85,23 +97,6 @@ fn many_high_descriptors() {
     });
 }
 
-/// Arguments of a system call, by their places.
-type Arguments = [(u8, u64)];
-
-/// A filter for this process that answers `errno` to a call, where its arguments have these values.
-fn refuse(call: i64, arguments: &Arguments, errno: i32) {
-    let condition = |&(index, value)| {
-        SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).expect("a condition")
-    };
-    let conditions: Vec<_> = arguments.iter().map(condition).collect();
-    let rules = if conditions.is_empty() { vec![] } else { vec![SeccompRule::new(conditions).expect("a rule")] };
-    let architecture = env::consts::ARCH.try_into().expect("an architecture");
-    let refusal = SeccompAction::Errno(errno as u32);
-    let filter = SeccompFilter::new(BTreeMap::from([(call, rules)]), SeccompAction::Allow, refusal, architecture);
-    let filter: BpfProgram = filter.expect("a filter").try_into().expect("a filter");
-    seccompiler::apply_filter_all_threads(&filter).expect("a filter");
-}
-
 const UNSHARE: &Arguments = &[(2, 2)];
 
 /// Whatever is refused, each launch works and leaves nothing behind.
@@ -132,31 +127,346 @@ fn refusals() {
     }
 }
 
+/// A host that may not fetch, and has reserved descriptors before it opened many: all arrives, and nothing is left behind.
+#[test]
+fn reserved() {
+    for (part, call, errno) in [
+        ("getfd", libc::SYS_pidfd_getfd, libc::EPERM),
+        ("open", libc::SYS_pidfd_open, libc::ENOSYS),
+        // What was reserved is of no use then.
+        ("send", libc::SYS_sendmsg, libc::EPERM),
+        ("receive", libc::SYS_recvmsg, libc::EPERM),
+        ("receive falsely", libc::SYS_recvmsg, 0),
+        ("receive for now", libc::SYS_recvmsg, libc::ENOMEM),
+        ("unshare", libc::SYS_close_range, libc::EPERM),
+    ] {
+        alone_as("tables::reserved", part, || {
+            let before = open_descriptors();
+            reserve_descriptors(2).expect("low numbers");
+            reserve_descriptors(1).expect("they are there");
+            let low: Vec<_> = open_descriptors().difference(&before).copied().filter(|&number| number < 64).collect();
+            assert_eq!((low.len(), open_descriptors().len()), (2, before.len() + 4));
+            for number in open_descriptors().difference(&before) {
+                // SAFETY: touches no memory.
+                assert_eq!(unsafe { libc::fcntl(*number, libc::F_GETFD) }, libc::FD_CLOEXEC);
+            }
+            let _others = dense(5000);
+            Launch::new("/bin/true").vehicle(Vehicle::Relay).launch().expect("true").wait().expect("a status");
+            let before = open_descriptors();
+            refuse(call, if part == "unshare" { UNSHARE } else { &[] }, errno);
+            for _ in 0..2 {
+                everything_arrives();
+                everything_else_arrives();
+                let error = Launch::new("/no/such").stdout(Stdio::Piped).launch().map(|child| child.id());
+                assert_eq!(error.expect_err("it is missing").errno(), Some(libc::ENOENT));
+            }
+            assert_eq!((open_descriptors(), children()), (before, vec![]));
+        });
+    }
+}
+
+/// More threads than can use what is reserved, and each gets its own.
+#[test]
+fn reserved_for_fewer_than_launch() {
+    alone("tables::reserved_for_fewer_than_launch", || {
+        reserve_descriptors(2).expect("low numbers");
+        let _others = dense(3000);
+        Launch::new("/bin/true").vehicle(Vehicle::Relay).launch().expect("true").wait().expect("a status");
+        let before = open_descriptors();
+        refuse(libc::SYS_pidfd_getfd, &[], libc::EPERM);
+        thread::scope(|threads| {
+            for _ in 0..6 {
+                threads.spawn(|| {
+                    for round in 0..30 {
+                        let lent = tempfile().expect("a file");
+                        let inode = std::os::unix::fs::MetadataExt::ino(&lent.metadata().expect("its metadata"));
+                        let vehicle = vehicles()[round % 3].clone();
+                        let slate = slate_by(vehicle, |launch| _ = launch.fd(3, lent.as_fd()).stderr(Stdio::Null));
+                        slate.assert_clean([0, 1, 2, 3]);
+                        assert_eq!(slate.inode(3), inode);
+                    }
+                });
+            }
+        });
+        assert_eq!((open_descriptors(), children()), (before, vec![]));
+    });
+}
+
+/// A host that closes what it does not know: its own files under those numbers are let be, and it can reserve others.
+#[test]
+fn reserved_and_closed_by_the_host() {
+    alone("tables::reserved_and_closed_by_the_host", || {
+        refuse(libc::SYS_pidfd_getfd, &[], libc::EPERM);
+        let before = open_descriptors();
+        reserve_descriptors(3).expect("low numbers");
+        let reserved: Vec<_> = open_descriptors().difference(&before).copied().collect();
+        for only in [&reserved[..1], &reserved[5..], &reserved[..]] {
+            for &number in only {
+                // SAFETY: this test has the process to itself.
+                unsafe { libc::close(number) };
+            }
+            // Sockets under the same numbers, each with a message that nobody may take.
+            let others: Vec<_> = (0..2000).map(|_| std::os::unix::net::UnixDatagram::pair().expect("a pair")).collect();
+            others.iter().for_each(|(sender, _)| _ = sender.send(b"not yours").expect("it has room"));
+            assert!(only.iter().all(|number| open_descriptors().contains(number)));
+            let all = open_descriptors();
+            for _ in 0..2 {
+                everything_arrives();
+            }
+            for (sender, receiver) in &others {
+                let mut message = [0; 20];
+                receiver.set_nonblocking(true).expect("a mode");
+                sender.set_nonblocking(true).expect("a mode");
+                assert_eq!(receiver.recv(&mut message).expect("a message"), 9);
+                assert!(receiver.recv(&mut message).is_err() && sender.recv(&mut message).is_err());
+            }
+            // What is left of a pair may be closed, and the file in memory is there from now on.
+            let fewer = open_descriptors();
+            assert!(fewer.difference(&all).count() <= 1 && all.difference(&fewer).count() <= 1);
+        }
+        reserve_descriptors(3).expect("low numbers");
+        assert!(reserve_descriptors(33).is_err());
+        let _others = dense(2000);
+        everything_arrives();
+    });
+}
+
+/// Where no low number is free, that is said, and nothing is left of the attempt.
+#[test]
+fn reserved_too_late() {
+    alone("tables::reserved_too_late", || {
+        let mut others = dense(200);
+        let before = open_descriptors();
+        assert_eq!(reserve_descriptors(1).expect_err("too late").raw_os_error(), Some(libc::EMFILE));
+        assert_eq!(open_descriptors(), before);
+        let low = others.remove(5).as_raw_fd();
+        assert!(reserve_descriptors(2).is_err());
+        reserve_descriptors(1).expect("one that is free");
+        assert!(open_descriptors().contains(&low));
+        refuse(libc::SYS_pidfd_getfd, &[], libc::EPERM);
+        everything_arrives();
+    });
+}
+
+/// A process that is forked does not take what is the first one's, and can reserve some itself.
+#[test]
+fn reserved_by_a_process_that_forks() {
+    alone("tables::reserved_by_a_process_that_forks", || {
+        reserve_descriptors(1).expect("low numbers");
+        let _others = dense(1000);
+        let probe = crate::support::probe();
+        let lent = tempfile().expect("a file");
+        let inode = std::os::unix::fs::MetadataExt::ino(&lent.metadata().expect("its metadata"));
+        refuse(libc::SYS_pidfd_getfd, &[], libc::EPERM);
+        everything_arrives();
+        let before = open_descriptors();
+        // SAFETY: the child has this one thread, in which the C library works.
+        let forked = unsafe { libc::fork() };
+        if forked == 0 {
+            let lent = tempfile().expect("another file");
+            let before = open_descriptors();
+            let launches = || {
+                for _ in 0..50 {
+                    let mut launch = Launch::new(&probe);
+                    launch.stdin(Stdio::Null).stdout(Stdio::Null).fd(3, lent.as_fd());
+                    assert!(launch.launch().expect("the probe").wait().expect("a status").success());
+                }
+            };
+            let outcome = std::panic::catch_unwind(|| {
+                launches();
+                reserve_descriptors(1).expect("the same number");
+                let now = open_descriptors();
+                assert!(now.len() == before.len() && (0..64).all(|low| now.contains(&low)));
+                launches();
+            });
+            // SAFETY: ends this process.
+            unsafe { libc::_exit(outcome.is_err().into()) };
+        }
+        for _ in 0..50 {
+            let slate = slate_by(Vehicle::InPlace, |launch| _ = launch.fd(3, lent.as_fd()));
+            slate.assert_clean([0, 1, 2, 3]);
+            assert_eq!(slate.inode(3), inode);
+        }
+        let mut status = -1;
+        // SAFETY: writes a status.
+        assert_eq!(unsafe { libc::waitpid(forked, &raw mut status, 0) }, forked);
+        assert!(status == 0 && open_descriptors() == before, "{status}");
+    });
+}
+
+/// What is fetched, and what is received, can get numbers of 0 to 2 where the host has closed them: it does not stay there.
+#[test]
+fn what_is_closed_stays_closed() {
+    for part in ["fetched", "received"] {
+        alone_as("tables::what_is_closed_stays_closed", part, || {
+            if part == "received" {
+                reserve_descriptors(1).expect("low numbers");
+            }
+            let _others = dense(1000);
+            let lent = tempfile().expect("a file");
+            let saved: Vec<OwnedFd> = (0..3).map(crate::support::copy).collect();
+            for number in 0..3 {
+                // SAFETY: this test has the process to itself.
+                unsafe { libc::close(number) };
+            }
+            let slates: Vec<_> = vehicles()
+                .into_iter()
+                .map(|vehicle| {
+                    slate_by(vehicle, |launch| _ = launch.stdin(Stdio::Inherit).fd(7, lent.as_fd()).fd(6, lent.as_fd()))
+                })
+                .collect();
+            for (number, saved) in (0..).zip(&saved) {
+                // SAFETY: touches no memory.
+                assert_eq!(unsafe { libc::dup2(saved.as_raw_fd(), number) }, number);
+            }
+            for slate in slates {
+                slate.assert_clean([1, 6, 7]);
+            }
+        });
+    }
+}
+
+/// What is kept cannot be fetched where its number lies above a limit that was lowered since: no copy could get it again.
+#[test]
+fn kept_above_the_limit() {
+    alone("tables::kept_above_the_limit", || {
+        let others = dense(1000);
+        let kept = others[900].as_raw_fd();
+        let _open: Vec<File> =
+            others.into_iter().filter(|file| file.as_raw_fd() < 200 || file.as_raw_fd() == kept).collect();
+        set_limit(libc::RLIMIT_NOFILE, 300, 20_000).expect("a limit");
+        for vehicle in vehicles() {
+            slate_by(vehicle, |launch| _ = launch.keep(kept)).assert_clean([0, 1, 2, kept]);
+        }
+    });
+}
+
+/// io_uring's descriptor is dropped by the child, and goes on in the host. It is the one kind that cannot be sent, but it can
+/// be fetched, and copied.
+#[test]
+fn io_uring_goes_on() {
+    alone("tables::io_uring_goes_on", || {
+        reserve_descriptors(1).expect("low numbers");
+        let _others = dense(100);
+        // `struct io_uring_params`: 120 bytes of plain numbers.
+        let mut parameters = [0_u32; 30];
+        // SAFETY: reads and writes that structure.
+        let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 4, &raw mut parameters) };
+        if ring == -1 {
+            let error = io::Error::last_os_error();
+            assert!(matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)), "{error}");
+            println!("left out: this kernel has no io_uring for us: {error}");
+            return;
+        }
+        // SAFETY: it is nobody else's.
+        let ring = unsafe { OwnedFd::from_raw_fd(ring as RawFd) };
+        let submit = Ring::new(&ring, &parameters);
+        for (count, vehicle) in (0..).zip(vehicles()) {
+            submit.nothing(2 * count);
+            let slate = slate_by(vehicle.clone(), |_| {});
+            slate.assert_clean([0, 1, 2]);
+            submit.nothing(2 * count + 1);
+            for refused in [false, true] {
+                if refused && count == 2 {
+                    refuse(libc::SYS_pidfd_getfd, &[], libc::EPERM);
+                }
+                let slate = slate_by(vehicle.clone(), |launch| _ = launch.fd(3, ring.as_fd()));
+                slate.assert_clean([0, 1, 2, 3]);
+            }
+        }
+    });
+}
+
+/// The queues of an io_uring, mapped; see io_uring(7).
+struct Ring<'a> {
+    ring: &'a OwnedFd,
+    submissions: *mut u8,
+    completions: *mut u8,
+    entries: *mut u8,
+    parameters: [u32; 30],
+}
+
+impl<'a> Ring<'a> {
+    fn new(ring: &'a OwnedFd, parameters: &[u32; 30]) -> Self {
+        let map = |offset| {
+            let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_POPULATE);
+            // SAFETY: a new mapping. Each queue of four entries is smaller than a page.
+            let start = unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, flags, ring.as_raw_fd(), offset) };
+            assert_ne!(start, libc::MAP_FAILED, "{}", io::Error::last_os_error());
+            start.cast()
+        };
+        let (submissions, completions, entries) = (map(0), map(0x800_0000), map(0x1000_0000));
+        Self { ring, submissions, completions, entries, parameters: *parameters }
+    }
+
+    /// Has the ring do nothing once, which is its `number`th operation, and sees it done.
+    fn nothing(&self, number: u32) {
+        // `struct io_sqring_offsets` begins at word 10: head, tail, mask, number of entries, flags, dropped, array. `struct
+        // io_cqring_offsets` at word 20: head, tail, mask, number of entries, overflow, entries.
+        let at = |queue: *mut u8, word: usize| {
+            // SAFETY: the kernel says where in the mapping it lies, and it is aligned.
+            unsafe { &*queue.add(self.parameters[word] as usize).cast::<std::sync::atomic::AtomicU32>() }
+        };
+        let slot = number % 4;
+        // SAFETY: an entry of 64 bytes of the queue, and its word in the array, which the kernel does not read yet.
+        unsafe {
+            let entry = self.entries.add(64 * slot as usize);
+            entry.write_bytes(0, 64);
+            entry.add(32).cast::<u64>().write(u64::from(number) + 1000);
+            self.submissions.add(self.parameters[16] as usize).cast::<u32>().add(slot as usize).write(slot);
+        }
+        at(self.submissions, 11).store(number + 1, Ordering::Release);
+        const GET_EVENTS: u32 = 1;
+        let (ring, no_mask) = (self.ring.as_raw_fd(), std::ptr::null::<u8>());
+        // SAFETY: no mask is NULL.
+        let submitted = unsafe { libc::syscall(libc::SYS_io_uring_enter, ring, 1, 1, GET_EVENTS, no_mask, 0) };
+        assert_eq!(submitted, 1, "{}", io::Error::last_os_error());
+        assert_eq!(at(self.completions, 21).load(Ordering::Acquire), number + 1);
+        // SAFETY: a completion of 16 bytes in the ring of eight.
+        let done = unsafe {
+            let completions = self.completions.add(self.parameters[25] as usize).cast::<u64>();
+            completions.add(2 * (number % 8) as usize).read_volatile()
+        };
+        at(self.completions, 20).store(number + 1, Ordering::Release);
+        assert_eq!(done, u64::from(number) + 1000);
+    }
+}
+
 /// The host's record locks on files that the child drops stay: they go only when a process closes a descriptor of its own
 /// table.
 #[test]
 fn record_locks_stay() {
-    alone("tables::record_locks_stay", || {
-        let _others = dense(300);
-        let file = tempfile().expect("a file");
-        let lock = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
-        // SAFETY: reads one structure.
-        assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) }, 0);
-        for vehicle in vehicles() {
-            for set in [|_: &mut Launch| {}, |launch: &mut Launch| _ = launch.stdout(Stdio::Piped)] {
-                let mut launch = Launch::new("/bin/true");
-                set(&mut launch);
-                launch.vehicle(vehicle.clone()).launch().expect("true").wait().expect("a status");
+    for part in ["fetched", "received"] {
+        alone_as("tables::record_locks_stay", part, || record_locks_stay_if(part == "received"));
+    }
+}
+
+fn record_locks_stay_if(reserves: bool) {
+    if reserves {
+        reserve_descriptors(1).expect("low numbers");
+    }
+    let _others = dense(300);
+    let file = tempfile().expect("a file");
+    let lock = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    // SAFETY: reads one structure.
+    assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) }, 0);
+    for vehicle in vehicles() {
+        for lends in [false, true] {
+            let mut launch = Launch::new("/bin/true");
+            launch.stdout(Stdio::Piped);
+            if lends {
+                launch.fd(3, file.as_fd());
             }
-            let mut launch = Launch::new("/no/such/program");
-            launch.vehicle(vehicle.clone()).launch().map(|child| child.id()).expect_err("there is none");
+            launch.vehicle(vehicle.clone()).launch().expect("true").wait().expect("a status");
         }
-        // Whether it is there, another process can tell.
-        let script = "while read -r number kind mode access process rest; do [[ $process == $PPID ]] && echo $kind $access; \
-                      done </proc/locks";
-        let told = Command::new("bash").args(["-c", script]).output().expect("bash");
-        assert_eq!(String::from_utf8_lossy(&told.stdout), "POSIX WRITE\n", "{told:?}");
-    });
+        let mut launch = Launch::new("/no/such/program");
+        launch.vehicle(vehicle.clone()).launch().map(|child| child.id()).expect_err("there is none");
+    }
+    // Whether it is there, another process can tell.
+    let script = "while read -r number kind mode access process rest; do [[ $process == $PPID ]] && echo $kind $access; \
+                  done </proc/locks";
+    let told = Command::new("bash").args(["-c", script]).output().expect("bash");
+    assert_eq!(String::from_utf8_lossy(&told.stdout), "POSIX WRITE\n", "{told:?}");
 }
 
 /// Descriptors of a kind of their own, which the child drops: the host's go on.

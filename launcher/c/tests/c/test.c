@@ -358,6 +358,26 @@ static void *many(void *vehicle) {
     return NULL;
 }
 
+/* With low numbers reserved, in a table that is full. */
+static void reserves(void) {
+    int ends[2], many[300];
+    CHECK(exec_relay_reserve(-1) == -EINVAL && exec_relay_reserve(33) == -EINVAL);
+    CHECK(exec_relay_reserve(1) == 0 && exec_relay_reserve(1) == 0);
+    for (int index = 0; index < 300; index++)
+        CHECK((many[index] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0);
+    CHECK(exec_relay_reserve(32) == -EMFILE);
+    CHECK(pipe2(ends, O_CLOEXEC) == 0 && ends[0] > 300);
+    const char *argv[] = {"echo", "high", NULL};
+    int fds[] = {-1, ends[1]}, status, id = exec_relay_spawn("/bin/echo", argv, NULL, fds, 2);
+    CHECK(id > 0 && waitpid(id, &status, 0) == id && status == 0);
+    close(ends[1]);
+    char said[64];
+    read_all(ends[0], said, sizeof said);
+    CHECK(strcmp(said, "high\n") == 0);
+    for (int index = 0; index < 300; index++)
+        close(many[index]);
+}
+
 int main(void) {
     static ExecRelayVehicle vehicles[] = {EXEC_RELAY_VEHICLE_IN_PLACE, EXEC_RELAY_VEHICLE_RELAY};
     a_timeout();
@@ -366,6 +386,7 @@ int main(void) {
     unread();
     cancelled();
     changing_environment();
+    reserves();
     for (int index = 0; index < 2; index++) {
         a_file(vehicles[index]);
         a_cgroup(vehicles[index]);
