@@ -89,7 +89,7 @@ pub fn posix_spawn(program: &CStr) {
 }
 
 /// A launch by hand, in C: `by_hand.c`, as a library that is loaded into this process.
-type ByHand = unsafe extern "C" fn(*const libc::c_char, *const libc::c_char) -> libc::c_int;
+type ByHand = unsafe extern "C" fn(*const libc::c_char, *const libc::c_char, libc::c_int) -> libc::c_int;
 
 fn by_hand(directory: &Path) -> ByHand {
     let (source, library) = (directory.join("by_hand.c"), directory.join("by_hand.so"));
@@ -107,9 +107,9 @@ fn by_hand(directory: &Path) -> ByHand {
     }
 }
 
-fn in_c(by_hand: ByHand, program: &CStr, stone: *const libc::c_char) {
+fn in_c(by_hand: ByHand, program: &CStr, stone: *const libc::c_char, reports: bool) {
     // SAFETY: both paths end with a NUL, or there is no stone.
-    assert_eq!(unsafe { by_hand(program.as_ptr(), stone) }, 0);
+    assert_eq!(unsafe { by_hand(program.as_ptr(), stone, reports.into()) }, 0);
 }
 
 fn launch(program: &Path, vehicle: &Vehicle, set: impl Fn(&mut Launch<'static>)) {
@@ -198,6 +198,7 @@ pub struct Programs {
     c_program: CString,
     by_hand: ByHand,
     stone: CString,
+    relay_by_hand: CString,
     relay: PathBuf,
     _directory: TempDir,
 }
@@ -208,6 +209,7 @@ impl Programs {
         let directory = TempDir::new().expect("a directory");
         let c_string = |path: &Path| CString::new(path.to_str().expect("UTF-8")).expect("no NUL");
         let stone = c_string(&program(directory.path(), "stone", STONE));
+        let relay_by_hand = c_string(&program(directory.path(), "relay_by_hand", include_str!("stone.c")));
         let program = program(directory.path(), "exit", PROGRAM);
         let c_program = c_string(&program);
         Self {
@@ -215,6 +217,7 @@ impl Programs {
             c_program,
             by_hand: by_hand(directory.path()),
             stone,
+            relay_by_hand,
             relay: relay(directory.path()),
             _directory: directory,
         }
@@ -222,11 +225,11 @@ impl Programs {
 }
 
 /// How many ways there are.
-pub const WAYS: usize = 11;
+pub const WAYS: usize = 12;
 
 /// All of them. `lent` is a descriptor that was opened last, and so has a high number.
 pub fn all<'a>(programs: &'a Programs, lent: BorrowedFd<'a>) -> [Way<'a>; WAYS] {
-    let Programs { program, c_program, by_hand, stone, relay, .. } = programs;
+    let Programs { program, c_program, by_hand, stone, relay_by_hand, relay, .. } = programs;
     let at = Vehicle::RelayAt(relay.clone());
     let three = move || {
         let mut launch = Launch::new(program);
@@ -237,12 +240,13 @@ pub fn all<'a>(programs: &'a Programs, lent: BorrowedFd<'a>) -> [Way<'a>; WAYS] 
         ("posix_spawn, cleans nothing", Box::new(|| posix_spawn(c_program))),
         ("Command, cleans nothing", Box::new(|| command(program))),
         (FORKING, Box::new(|| command_with_pre_exec(program))),
-        ("InPlace's calls by hand, in C", Box::new(|| in_c(*by_hand, c_program, ptr::null()))),
+        ("InPlace's calls by hand, in C", Box::new(|| in_c(*by_hand, c_program, ptr::null(), false))),
         ("InPlace", Box::new(|| launch(program, &Vehicle::InPlace, nothing))),
         ("InPlace, 0 to 2 null", Box::new(|| launch(program, &Vehicle::InPlace, null))),
         ("InPlace, 0 to 2 piped", Box::new(|| launch(program, &Vehicle::InPlace, piped))),
         ("InPlace, three by fd()", Box::new(three)),
-        ("a stone that only executes, in C", Box::new(|| in_c(*by_hand, c_program, stone.as_ptr()))),
+        ("a stone that only executes, in C", Box::new(|| in_c(*by_hand, c_program, stone.as_ptr(), false))),
+        ("RelayAt's calls by hand, in C", Box::new(|| in_c(*by_hand, c_program, relay_by_hand.as_ptr(), true))),
         ("Relay", Box::new(|| launch(program, &Vehicle::Relay, nothing))),
         ("RelayAt", Box::new(move || launch(program, &at, nothing))),
     ]
