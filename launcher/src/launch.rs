@@ -303,6 +303,9 @@ impl<'fd> Launch<'fd> {
 
     /// Leaves the descriptor with this number open under its number, where it is open. For what was inherited; what this
     /// process opened itself is better passed by [`Self::fd`], which cannot mean another file by mistake.
+    ///
+    /// A copy holds the file until the program is there. When that is closed, this process loses its record locks (fcntl(2),
+    /// `F_SETLK`) on the file. Locks by flock(2) and `F_OFD_SETLK` stay, and [`Self::fd`] drops none.
     pub fn keep(&mut self, descriptor: RawFd) -> &mut Self {
         if descriptor < 0 {
             self.mistake(format!("{descriptor} is no descriptor"));
