@@ -361,6 +361,7 @@ fn the_pulse_takes_a_free_number() {
 #[test]
 fn an_unprivileged_user_with_many_pipes() {
     alone("hosts::an_unprivileged_user_with_many_pipes", || {
+        set_limit(libc::RLIMIT_NOFILE, 20_000, 20_000).expect("a limit");
         // SAFETY: touches no memory; every thread of this process changes with it.
         if unsafe { libc::geteuid() } == 0 {
             // SAFETY: the same.

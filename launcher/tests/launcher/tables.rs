@@ -196,6 +196,7 @@ fn reserved_for_fewer_than_launch() {
 #[test]
 fn reserved_and_closed_by_the_host() {
     alone("tables::reserved_and_closed_by_the_host", || {
+        set_limit(libc::RLIMIT_NOFILE, 20_000, 20_000).expect("a limit");
         refuse(libc::SYS_pidfd_getfd, &[], libc::EPERM);
         let before = open_descriptors();
         reserve_descriptors(3).expect("low numbers");
