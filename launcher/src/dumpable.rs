@@ -1,9 +1,9 @@
 //! Whether this process can be dumped and traced: what a child that shares its memory takes away when it changes its user.
 //!
 //! The kernel keeps this with the memory, and clears it when a process that uses the memory changes its effective user or
-//! group; see PR_SET_DUMPABLE(2const). That protects the host, unless fs.suid_dumpable is 1, which is for debugging: as long as it is cleared, the new user can
-//! neither trace the
-//! child nor write to its memory, which is the host's. So it is set back only when no such child uses the memory any more.
+//! group; see PR_SET_DUMPABLE(2const). That protects the host, unless fs.suid_dumpable is 1, which is for debugging: as long as
+//! it is cleared, the new user can neither trace the child nor write to its memory, which is the host's. So it is set back only
+//! when no such child uses the memory any more.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

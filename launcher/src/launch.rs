@@ -430,8 +430,9 @@ impl<'fd> Launch<'fd> {
     ///
     /// A child of [`Vehicle::InPlace`] that changes its user shares this process's memory until it is the program. So long the
     /// kernel lets nobody without privileges trace either of them, unless fs.suid_dumpable is 1, which is for debugging, and
-    /// this process is not dumpable: a crash leaves no core dump, and the files in /proc/self are root's. The launch sets that back as soon as no such child is left; a change
-    /// of it by another thread meanwhile, PR_SET_DUMPABLE(2const), is lost. By a relay there is no such moment.
+    /// this process is not dumpable: a crash leaves no core dump, and the files in /proc/self are root's. The launch sets that
+    /// back as soon as no such child is left; a change of it by another thread meanwhile, PR_SET_DUMPABLE(2const), is lost. By
+    /// a relay there is no such moment.
     ///
     /// # Errors
     ///
@@ -608,8 +609,8 @@ impl<'fd> Launch<'fd> {
 
     /// Any option of relay as text, `--name=value` or `--name`: for settings that come from a file or a command line, and
     /// for those that have no method of their own: `--reset`, `--ionice`, `--timer-slack`, `--new-keyring`. What it means is
-    /// in relay's README and manual. `--keep-timers` keeps none, since a new process has none of this one's. Unlike relay, which clears
-    /// the environment first, then unsets, then sets, this takes effect in the order of the calls, as methods do.
+    /// in relay's README and manual. `--keep-timers` keeps none, since a new process has none of this one's. Unlike relay,
+    /// which clears the environment first, then unsets, then sets, this takes effect in the order of the calls, as methods do.
     ///
     /// Not those that say where relay reports or that print something; and not `--fd`, `--pulse`, `--listen-fds` and
     /// `--exec-fd`, which name descriptors of this process by their numbers: [`Self::fd`], [`Self::pulse`],

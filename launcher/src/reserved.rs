@@ -77,7 +77,8 @@ static IS_OURS: OnceLock<&AtomicU32> = OnceLock::new();
 /// A launch that needs a descriptor with a high number, a pipe that is opened for it or one that was lent, is slower by far in a
 /// host with thousands of descriptors where the child may not fetch it from the host: the kernel then copies all of them. It
 /// may not in most containers, under Yama (`ptrace_scope` 1, Ubuntu's default), where the host is not dumpable, and before
-/// Linux 5.6. A host that has reserved descriptors sends it to the child instead, which costs the same as to fetch it, and takes no refused attempt first.
+/// Linux 5.6. A host that has reserved descriptors sends it to the child instead, which costs the same as to fetch it, and
+/// takes no refused attempt first.
 ///
 /// `count` is how many launches can use that at the same time, 32 at the most; others go another way, as if nothing was
 /// reserved. Each takes two descriptors, close-on-exec, one of them with a number from 3 to 63. So call this early, while such

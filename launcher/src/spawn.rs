@@ -3,10 +3,9 @@
 //! # What the child may do
 //!
 //! It is a process of its own as far as dispositions, directory and limits go, and soon descriptors too (below). But its
-//! memory is the host's,
-//! with every lock in whatever state another thread has it. So it only makes raw system calls: the steps of `exec_relay`,
-//! which is `no_std`, allocates nothing, takes no lock and returns its errors by value. It touches its own stack, and
-//! [`Shared`], which nobody else touches before the kernel lets this thread go on.
+//! memory is the host's, with every lock in whatever state another thread has it. So it only makes raw system calls: the
+//! steps of `exec_relay`, which is `no_std`, allocates nothing, takes no lock and returns its errors by value. It touches its
+//! own stack, and [`Shared`], which nobody else touches before the kernel lets this thread go on.
 //!
 //! All signals are blocked from before the clone: a handler that ran in the child would run on the host's memory. In the
 //! child they stay so until no signal has a handler any more: each is at its default or ignored, whatever was asked to be
@@ -35,8 +34,8 @@
 //!
 //! As long as it shares this memory, whoever may write to its memory may write to the host's. The kernel sees to that
 //! nobody but root may, unless fs.suid_dumpable is 1, which is for debugging: it clears the flag of the memory that
-//! src/dumpable.rs is about. Signals the new user can send to it:
-//! SIGSTOP stops this thread until SIGCONT, and SIGKILL is the error [`Spawned::Gone`].
+//! src/dumpable.rs is about. Signals the new user can send to it: SIGSTOP stops this thread until SIGCONT, and SIGKILL is
+//! the error [`Spawned::Gone`].
 //!
 //! # Why what a launch costs does not grow with what is open
 //!
