@@ -10,6 +10,13 @@ use exec_relay::sys::{self, Descriptor, DescriptorTable};
 use libc::{O_RDONLY, O_WRONLY};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Resource, getrlimit};
+
+/// No descriptor can get this number or one above it now. One that is open may have such a number: the limit can have been
+/// lowered since.
+pub fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
 
 /// The same file under a number of 3 or above.
 pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {

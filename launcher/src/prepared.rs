@@ -15,9 +15,8 @@ use exec_relay::text::Strings;
 use exec_relay::value::{Parent, Value};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Resource, getrlimit};
 
-use crate::descriptors::{NULL, beside, is_null, pipe};
+use crate::descriptors::{NULL, beside, is_null, limit, pipe};
 use crate::error::Error;
 use crate::launch::{Cgroup, Launch, Stdio};
 use crate::sys::{copy_of, of_errno};
@@ -137,7 +136,7 @@ impl<'l> Prepared<'l> {
         if open.is_empty() {
             return Ok(());
         }
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let limit = limit();
         for target in open {
             if target as u64 >= limit {
                 self.want(target, target)?;

@@ -91,10 +91,11 @@ use exec_relay::sys::{self, Descriptor, DescriptorTable};
 use rustix::event::PollFlags;
 use rustix::io::{self as rustix_io, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-use rustix::process::{Pid, PidfdFlags, Resource, WaitId, WaitIdOptions, getrlimit, pidfd_open, waitid};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use rustix::system::uname;
 
 use crate::child::{Process, exit_status};
+use crate::descriptors::limit;
 use crate::dumpable;
 use crate::error::PROCESS;
 use crate::reserved::{LOW, Sent};
@@ -132,7 +133,8 @@ impl Needed {
         let end = all.last().map_or(3, |&last| last + 1);
         let high = all.split_off(all.partition_point(|&number| number < Self::HIGH));
         let first = all.last().map_or(3, |&last| last + 1);
-        let is_below = |&number: &Descriptor| !slate.descriptors.is_made_of(number, number) || is_below_limit(number);
+        let is_below =
+            |&number: &Descriptor| !slate.descriptors.is_made_of(number, number) || (number as u64) < limit();
         let is_fetched = first <= LOW
             && high.len() <= Self::MOST_FETCHED
             && pinned.is_none_or(|pinned| pinned < first)
@@ -140,11 +142,6 @@ impl Needed {
         let (first, high) = if is_fetched { (first, high) } else { (end, Vec::new()) };
         Self { first, high, end, host: process::id(), may_be_damaged: may_be_damaged() }
     }
-}
-
-/// Whether a descriptor can get this number. One that is open may not: the limit can have been lowered since.
-fn is_below_limit(number: Descriptor) -> bool {
-    getrlimit(Resource::Nofile).current.is_none_or(|limit| (number as u64) < limit)
 }
 
 /// The directory of the cgroup, where that is open.
