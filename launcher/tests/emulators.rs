@@ -6,17 +6,21 @@
 
 #![cfg(target_arch = "x86_64")]
 
+// The harness's own, and the other tests' support, which use all that is in them.
+#[allow(dead_code)]
+#[path = "../../tests/harness/slate.rs"]
+mod slate;
+#[allow(dead_code)]
+#[path = "launcher/support.rs"]
+mod support;
+
 use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use exec_relay_launcher::{Error, Launch, Stdio, Vehicle, reserve_descriptors};
-
-/// The variable that names the relay program to the program that runs inside.
-const RELAY: &str = "EMULATED_RELAY";
 
 /// What this program does where another name is asked for: it says how two launches went.
 const INNER: &str = "EMULATED";
@@ -45,10 +49,8 @@ fn inside() {
 
 /// Everything works, by each vehicle, with descriptors that the child is lent, fetches and receives.
 fn inside_a_debugger() {
-    let relay = env::var_os(RELAY).expect("the relay");
     let mut many: Vec<File> = (0..200).map(|_| File::open("/dev/null").expect("/dev/null")).collect();
-    let vehicles = [Vehicle::InPlace, Vehicle::Relay, Vehicle::RelayAt(relay.into())];
-    for (round, vehicle) in vehicles.iter().cycle().take(6).cloned().enumerate() {
+    for (round, vehicle) in support::vehicles().into_iter().cycle().take(6).enumerate() {
         if round == 3 {
             // A low number.
             many.remove(0);
@@ -73,20 +75,6 @@ fn inside_a_debugger() {
     }
 }
 
-/// The relay, built as the package at the root builds it.
-fn relay() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "exec-relay", "--features", "probe", "--bins", "--manifest-path"]);
-    cargo.arg(root.join("Cargo.toml")).arg("--target-dir").arg(&target);
-    for name in ["RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
-        cargo.env_remove(name);
-    }
-    assert!(cargo.status().expect("cargo").success(), "relay cannot be built");
-    target.join("debug/relay")
-}
-
 fn under(name: &str, emulator: &[&str], inside: fn()) {
     if env::var_os(INNER).is_some() {
         return inside();
@@ -94,7 +82,8 @@ fn under(name: &str, emulator: &[&str], inside: fn()) {
     let this = env::current_exe().expect("this program");
     let mut command = Command::new(emulator[0]);
     command.args(&emulator[1..]).arg(this).args([name, "--exact", "--nocapture", "--test-threads=1"]).env(INNER, "1");
-    command.env(RELAY, relay());
+    // Under an emulator nothing is built.
+    command.env(support::FOLDER, support::programs());
     let output = command.output().unwrap_or_else(|error| panic!("{error}: this test needs {}", emulator[0]));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);

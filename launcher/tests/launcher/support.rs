@@ -19,12 +19,14 @@ use seccompiler::{
 
 use crate::slate::Slate;
 
-/// Both programs, built as the package at the root builds them; or those in the folder that the variable names, where there
-/// is no cargo.
-fn programs() -> &'static Path {
+/// The variable that names the folder of both programs, where there is no cargo.
+pub const FOLDER: &str = "LAUNCHER_TEST_PROGRAMS";
+
+/// The folder of both programs, built as the package at the root builds them, or the one that [`FOLDER`] names.
+pub fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
-        if let Some(given) = env::var_os("LAUNCHER_TEST_PROGRAMS") {
+        if let Some(given) = env::var_os(FOLDER) {
             return given.into();
         }
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
