@@ -2,6 +2,7 @@
 
 mod fuse;
 mod host;
+mod own_cgroup;
 mod refusal;
 mod sandbox;
 mod slate;

@@ -7,8 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use tempfile::TempDir;
 use crate::errors::check;
 use crate::fuse::{Fuse, Node};
 use crate::hosts::where_refused;
+use crate::own_cgroup::Cgroup;
 use crate::slate::{Capabilities, Slate};
 use crate::support::{alone, alone_as, alone_by, assert_root, each, probe, script, set_limit, slate_by, vehicles};
 
@@ -435,49 +435,10 @@ fn attributes_of_the_memory_in_place() {
     );
 }
 
-/// A cgroup of a test's own below that of these tests, which is removed when this goes.
-struct Cgroup {
-    directory: PathBuf,
-    /// As /proc/PID/cgroup has it.
-    name: String,
-}
-
-impl Cgroup {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("the mounts");
-        // Number, parent, device, root, mount point, options, more fields up to a dash; then type, source, options.
-        let mount = mounts.lines().find_map(|line| {
-            let (mount, system) = line.split_once(" - ")?;
-            let fields: Vec<_> = mount.split(' ').collect();
-            (system.starts_with("cgroup2 ") && fields[3] == "/").then(|| PathBuf::from(fields[4]))
-        });
-        let own = fs::read_to_string("/proc/self/cgroup").expect("the cgroups of these tests");
-        let own = own.lines().find_map(|line| line.strip_prefix("0::")).expect("one of cgroup2").trim_end_matches('/');
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{own}/launcher-test-{}-{number}", std::process::id());
-        let directory = mount.expect("this test needs a mounted cgroup2").join(name.trim_start_matches('/'));
-        fs::create_dir(&directory).unwrap_or_else(|error| panic!("{error}: this test needs to make {directory:?}"));
-        Self { directory, name }
-    }
-
-    fn has(&self, slate: &Slate) -> bool {
-        let cgroups = slate.cgroup.as_ref().expect("/proc/self/cgroup");
-        cgroups.lines().any(|line| line.strip_prefix("0::") == Some(&self.name))
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // Who was in it has been waited for, but the kernel may still be busy with that.
-        for _ in 0..1000 {
-            if fs::remove_dir(&self.directory).is_ok() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        eprintln!("{:?} cannot be removed", self.directory);
-    }
+/// Whether a program was in this cgroup.
+fn has(cgroup: &Cgroup, slate: &Slate) -> bool {
+    let cgroups = slate.cgroup.as_ref().expect("/proc/self/cgroup");
+    cgroups.lines().any(|line| line.strip_prefix("0::") == Some(&cgroup.name))
 }
 
 fn path_only(path: &Path) -> OwnedFd {
@@ -488,12 +449,12 @@ fn path_only(path: &Path) -> OwnedFd {
 fn cgroups() {
     assert_root();
     let (first, second) = (Cgroup::new(), Cgroup::new());
-    let by_path = |cgroup: &Cgroup| format!("--cgroup={}", cgroup.directory.display());
+    let by_path = |cgroup: &Cgroup| format!("--cgroup={}", cgroup.path());
     each(
         |launch| _ = launch.cgroup(path_only(&first.directory)),
         |slate| {
             slate.assert_clean([0, 1, 2]);
-            assert!(first.has(slate));
+            assert!(has(&first, slate));
         },
     );
     // It is entered as whoever the host is. The last one counts.
@@ -504,7 +465,7 @@ fn cgroups() {
         },
         |slate| {
             slate.assert_clean([0, 1, 2]);
-            assert!(second.has(slate));
+            assert!(has(&second, slate));
         },
     );
     // Its number is one that the program has otherwise.
@@ -516,10 +477,10 @@ fn cgroups() {
             (3..20).filter(|&other| other != number).for_each(|other| _ = launch.fd(other, path_only(Path::new("/"))));
             launch.option(by_path(&first));
         },
-        |slate| assert!(first.has(slate)),
+        |slate| assert!(has(&first, slate)),
     );
     let here = slate_by(Vehicle::InPlace, |_| {});
-    assert!(!first.has(&here) && !second.has(&here), "the host has not moved");
+    assert!(!has(&first, &here) && !has(&second, &here), "the host has not moved");
 }
 
 /// On x86-64 the child is born in its cgroup, and where clone3 is refused, as in many containers, it moves there.
@@ -528,7 +489,7 @@ fn a_child_that_is_born_in_its_cgroup() {
     const NAME: &str = "attributes::a_child_that_is_born_in_its_cgroup";
     assert_root();
     let enter = |cgroup: &Cgroup| {
-        each(|launch| _ = launch.cgroup(path_only(&cgroup.directory)), |slate| assert!(cgroup.has(slate)));
+        each(|launch| _ = launch.cgroup(path_only(&cgroup.directory)), |slate| assert!(has(cgroup, slate)));
     };
     let directory = TempDir::new().expect("a directory");
     let log = directory.path().join("log");

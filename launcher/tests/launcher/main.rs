@@ -9,6 +9,10 @@ mod slate;
 #[path = "../../../tests/harness/fuse.rs"]
 mod fuse;
 
+// The harness's own cgroups.
+#[path = "../../../tests/harness/own_cgroup.rs"]
+mod own_cgroup;
+
 mod attributes;
 mod calls;
 mod deadline;
