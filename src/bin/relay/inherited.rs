@@ -348,8 +348,8 @@ impl Report {
     #[inline(never)]
     fn processors(&mut self) {
         self.begin(Attribute::Processors.text());
-        let mut own: ProcessorMask = [0; MOST_PROCESSORS / usize::BITS as usize];
-        let mut all: ProcessorMask = [0; MOST_PROCESSORS / usize::BITS as usize];
+        let mut own: ProcessorMask = [0; _];
+        let mut all: ProcessorMask = [0; _];
         if sys::processors(&mut own).is_err() {
             self.unknown();
         } else {
