@@ -5,19 +5,39 @@ use linux_raw_sys::errno::{EEXIST, EMFILE};
 use crate::errno::Errno;
 use crate::sys::Descriptor;
 
-/// How many descriptors can be asked for, beside 0, 1 and 2.
-pub const MOST: usize = 256;
+/// How many descriptors can be asked for, beside 0, 1 and 2. A range that is kept counts as one.
+pub const MOST: usize = 330;
 
-/// What the program's descriptor `target` is to be. Two words, since there is room for many of them on the stack.
+// A plan lies on the stack, of which no more than a page is to be for it.
+const _: () = assert!(size_of::<FdPlan>() <= 4096);
+
+/// What the program's descriptors from `target` to `last` are to be. More than one only where they are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     target: Descriptor,
+    last: Descriptor,
     /// The descriptor that it is now: the same one where it is kept, [`CLOSED`] where it is to be closed, [`UNASKED`] for 0,
     /// 1 and 2 while they are kept only by default, and for what is needed until exec.
     source: Descriptor,
 }
 
 impl Entry {
+    const fn new(target: Descriptor, source: Descriptor) -> Self {
+        Self { target, last: target, source }
+    }
+
+    const fn kept_until_exec(descriptor: Descriptor) -> Self {
+        Self::new(descriptor, UNASKED)
+    }
+
+    fn covers(&self, descriptor: Descriptor) -> bool {
+        self.target <= descriptor && descriptor <= self.last
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.target <= other.last && other.target <= self.last
+    }
+
     fn is_kept(&self) -> bool {
         self.source == self.target || self.source == UNASKED
     }
@@ -41,8 +61,8 @@ pub const UNOPENED: [Descriptor; 2] = [-3, -4];
 /// The descriptors that the program starts with. All others are closed.
 #[derive(Clone, Debug)]
 pub struct FdPlan {
-    /// None has the target of another. The first three are 0, 1 and 2, which stay unless they are asked for otherwise, and
-    /// there is room for the two that are needed until exec.
+    /// None has a target of another, unless both are kept. The first ones are 0, 1 and 2, which stay unless they are asked
+    /// for otherwise, and there is room for the two that are needed until exec.
     entries: heapless::Vec<Entry, { 3 + MOST + 2 }>,
 }
 
@@ -63,8 +83,7 @@ pub enum Move {
 
 impl Default for FdPlan {
     fn default() -> Self {
-        let kept = |number| Entry { target: number, source: UNASKED };
-        Self { entries: heapless::Vec::from_array([kept(0), kept(1), kept(2)]) }
+        Self { entries: heapless::Vec::from_array([0, 1, 2].map(Entry::kept_until_exec)) }
     }
 }
 
@@ -75,27 +94,40 @@ impl FdPlan {
     ///
     /// EEXIST where `target` is asked for already, unless it is kept both times; EMFILE where a plan cannot hold so many.
     pub fn rename(&mut self, target: Descriptor, source: Descriptor) -> Result<(), Errno> {
-        self.ask(Entry { target, source })
+        self.ask(Entry::new(target, source))
     }
 
     /// Asks for `descriptor` to stay as it is. Errors are those of [`Self::rename`].
     pub fn keep(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
-        self.ask(Entry { target: descriptor, source: descriptor })
+        self.keep_all(descriptor, descriptor)
+    }
+
+    /// Asks for all from `first` to `last` to stay as they are. Errors are those of [`Self::rename`].
+    pub fn keep_all(&mut self, first: Descriptor, last: Descriptor) -> Result<(), Errno> {
+        self.ask(Entry { target: first, last, source: first })
     }
 
     /// Asks for `descriptor` to be closed. Errors are those of [`Self::rename`].
     pub fn close(&mut self, descriptor: Descriptor) -> Result<(), Errno> {
-        self.ask(Entry { target: descriptor, source: CLOSED })
+        self.ask(Entry::new(descriptor, CLOSED))
     }
 
     fn ask(&mut self, asked: Entry) -> Result<(), Errno> {
+        let mut by_default = None;
         let is_full = self.entries.len() == 3 + MOST;
-        match self.entries.iter_mut().find(|entry| entry.target == asked.target) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.meets(&asked)) {
+            if entry.source == UNASKED {
+                by_default = Some(entry);
+            } else if !entry.is_kept() || !asked.is_kept() {
+                return Err(Errno::new(EEXIST));
+            } else if entry.covers(asked.target) && entry.covers(asked.last) {
+                return Ok(());
+            }
+        }
+        match by_default.filter(|_| asked.target == asked.last) {
+            Some(entry) => *entry = asked,
             None if is_full => return Err(Errno::new(EMFILE)),
             None => _ = self.entries.push(asked),
-            Some(entry) if entry.source == UNASKED => *entry = asked,
-            Some(entry) if entry.is_kept() && asked.is_kept() => {}
-            Some(_) => return Err(Errno::new(EEXIST)),
         }
         Ok(())
     }
@@ -103,28 +135,34 @@ impl FdPlan {
     /// Keeps a descriptor that is needed until exec, whatever was asked for under its number: the one that the caller is
     /// told on, and the one that the program is open on. For these two there is always room.
     pub fn keep_until_exec(&mut self, descriptor: Descriptor) {
-        let kept = Entry { target: descriptor, source: UNASKED };
-        match self.entries.iter_mut().find(|entry| entry.target == descriptor) {
+        let kept = Entry::kept_until_exec(descriptor);
+        match self.entries.iter_mut().find(|entry| entry.covers(descriptor)) {
+            Some(entry) if entry.is_kept() => {}
             Some(entry) => *entry = kept,
             None => _ = self.entries.push(kept),
         }
     }
 
-    /// Asks for `source` under the lowest number from 3 up that nothing else has, nor is `taken`. For what a launcher needs
-    /// itself until it executes relay: for two of these there is always room. Errors are those of [`Self::rename`].
-    pub fn add_beside(&mut self, source: Descriptor, taken: Option<Descriptor>) -> Result<Descriptor, Errno> {
+    /// Asks for `source` under the lowest number from `least` up that nothing else has, nor is `taken`. For what a launcher
+    /// needs itself until it executes relay: for two of these there is always room. Errors are those of [`Self::rename`].
+    pub fn add_beside(
+        &mut self,
+        source: Descriptor,
+        least: Descriptor,
+        taken: Option<Descriptor>,
+    ) -> Result<Descriptor, Errno> {
         let is_free = |&number: &Descriptor| {
             taken != Some(number) && !self.is_target(number) && (number == source || !self.is_source(number))
         };
-        let target = (3..).find(is_free).ok_or(Errno::new(EMFILE))?;
-        self.entries.push(Entry { target, source }).map_err(|_| Errno::new(EMFILE))?;
+        let target = (least..).find(is_free).ok_or(Errno::new(EMFILE))?;
+        self.entries.push(Entry::new(target, source)).map_err(|_| Errno::new(EMFILE))?;
         Ok(target)
     }
 
     /// What was asked for the program's `descriptor`.
     #[inline(never)]
     fn entry(&self, descriptor: Descriptor) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.target == descriptor)
+        self.entries.iter().find(|entry| entry.covers(descriptor))
     }
 
     /// Whether `descriptor` stays as it is.
@@ -149,7 +187,7 @@ impl FdPlan {
 
     /// Whether the program has what `descriptor` is now, under whatever number.
     pub fn is_source(&self, descriptor: Descriptor) -> bool {
-        self.entries.iter().any(|entry| entry.source == descriptor || entry.is_kept() && entry.target == descriptor)
+        self.entries.iter().any(|entry| entry.source == descriptor || entry.is_kept() && entry.covers(descriptor))
     }
 
     /// Visits the ranges of numbers between those that stay, in rising order, until `visit` fails. The last one goes up
@@ -157,17 +195,14 @@ impl FdPlan {
     pub fn try_for_each_gap<E>(&self, mut visit: impl FnMut(u32, u32) -> Result<(), E>) -> Result<(), E> {
         let mut first = 0_u32;
         loop {
-            let kept = self.entries.iter().filter(|entry| entry.is_kept());
-            let kept = kept.map(|entry| entry.target as u32).filter(|&number| number >= first);
-            // No descriptor has this number.
-            let next = kept.fold(u32::MAX, u32::min);
-            if next == u32::MAX {
-                return visit(first, next);
+            let kept = self.entries.iter().filter(|entry| entry.is_kept() && entry.last as u32 >= first);
+            let Some(next) = kept.min_by_key(|entry| entry.target) else {
+                return visit(first, u32::MAX);
+            };
+            if first < next.target as u32 {
+                visit(first, next.target as u32 - 1)?;
             }
-            if first < next {
-                visit(first, next - 1)?;
-            }
-            first = next + 1;
+            first = next.last as u32 + 1;
         }
     }
 
@@ -175,7 +210,7 @@ impl FdPlan {
     /// done.
     pub fn next_move(&self) -> Option<Move> {
         let mut in_cycle = None;
-        for &Entry { target, source } in self.pending() {
+        for &Entry { target, source, .. } in self.pending() {
             // What others still need is not written over.
             if !self.is_source(target) {
                 return Some(Move::Copy { target, source });
@@ -190,7 +225,8 @@ impl FdPlan {
         self.entries.iter().filter(|entry| entry.is_pending())
     }
 
-    /// The open descriptors that the program's are made of, but for those that stay because nobody asked for anything else.
+    /// The open descriptors that the program's are made of, but for those that stay because nobody asked for anything else,
+    /// and of a range that is kept all but the first.
     pub fn sources(&self) -> impl Iterator<Item = Descriptor> {
         self.entries.iter().map(|entry| entry.source).filter(|&source| source >= 0)
     }

@@ -168,7 +168,7 @@ impl<'s> Request<'s> {
                     sys::is_open(source)?;
                     self.slate.descriptors.rename(target, source)?;
                 }
-                Other::Keep => value.ranges(|kept| Ok(self.slate.descriptors.keep(kept)?))?,
+                Other::Keep => value.ranges(|first, last| Ok(self.slate.descriptors.keep_all(first, last)?))?,
                 Other::Close => self.slate.descriptors.close(value.number(10, 2)? as Descriptor)?,
                 Other::Pulse => {
                     let pulse = value.decimal()?;

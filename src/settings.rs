@@ -73,6 +73,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// Whether the program also has what is open and not close-on-exec.
+    KeepInherited "keep-inherited" keep_inherited: bool, ";all that is not close-on-exec\n";
     /// The signals that the program starts with ignored.
     Ignore "ignore" ignored: SignalSet, " LIST, as TERM,RTMIN+2;";
     /// The signals that the program starts with blocked.

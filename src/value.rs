@@ -134,13 +134,14 @@ impl<'a> Value<'a> {
         Ok(number)
     }
 
-    /// Takes a list of numbers and ranges of them, `5,7-9`, and hands each number to `add` until that fails.
-    pub fn ranges(&mut self, mut add: impl FnMut(i32) -> Result<(), Mistake>) -> Result<(), Mistake> {
+    /// Takes a list of numbers and ranges of them, `5,7-9`, and hands the first and the last number of each to `add` until
+    /// that fails.
+    pub fn ranges(&mut self, mut add: impl FnMut(i32, i32) -> Result<(), Mistake>) -> Result<(), Mistake> {
         loop {
             let first = self.decimal()?;
             let last = if self.take(b'-') { self.decimal()? } else { first };
             require(first <= last)?;
-            (first as u32..last as u32 + 1).try_for_each(|number| add(number as i32))?;
+            add(first, last)?;
             if !self.take(b',') {
                 return Ok(());
             }

@@ -6,16 +6,57 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use exec_relay::fd_plan::{FdPlan, UNOPENED};
 use exec_relay::status::{Failure, Step};
-use exec_relay::sys::{self, Descriptor, DescriptorTable};
+use exec_relay::sweep::{Listed, end_of_numbers, open_own_directory};
+use exec_relay::sys::{self, Descriptor, DescriptorTable, EntryBuffer};
 use libc::{O_RDONLY, O_WRONLY};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Resource, getrlimit};
 
+use crate::sys::of_errno;
+
 /// No descriptor can get this number or one above it now. One that is open may have such a number: the limit can have been
 /// lowered since.
 pub fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// How many numbers are asked about one by one. More are looked for in a list of what is open.
+const FEW: u32 = 1024;
+
+/// Those from `first` to `last` that are open.
+pub fn open_among(first: RawFd, last: RawFd) -> io::Result<Vec<RawFd>> {
+    if last.abs_diff(first) < FEW {
+        return open_up_to(first, last);
+    }
+    let listed = open_own_directory().and_then(|directory| {
+        let (mut buffer, mut open) = (EntryBuffer::new(), Vec::new());
+        let mut listed = Listed::new(&directory, &mut buffer);
+        while let Some(descriptor) = listed.next_descriptor()? {
+            open.push(descriptor);
+        }
+        Ok(open)
+    });
+    match listed {
+        Ok(mut open) => {
+            open.retain(|descriptor| (first..=last).contains(descriptor));
+            Ok(open)
+        }
+        // There is no /proc.
+        Err(_) => open_up_to(first, last.min(end_of_numbers().map_err(of_errno)?)),
+    }
+}
+
+fn open_up_to(first: RawFd, last: RawFd) -> io::Result<Vec<RawFd>> {
+    let mut open = Vec::new();
+    for descriptor in first..=last {
+        match sys::is_open(descriptor) {
+            Ok(()) => open.push(descriptor),
+            Err(errno) if errno.is(libc::EBADF as u32) => {}
+            Err(errno) => return Err(of_errno(errno)),
+        }
+    }
+    Ok(open)
 }
 
 /// The same file under a number of 3 or above.

@@ -8,7 +8,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use exec_relay::fd_plan;
 use exec_relay::identity::MOST_GROUPS;
 use exec_relay::limit::{self, Limits};
 use exec_relay::options::{self, Name, Other};
@@ -16,7 +15,7 @@ use exec_relay::settings::{Setting, Settings};
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::Step;
 use exec_relay::text::Text;
-use exec_relay::value::{Mistake, Number, Octal, Parent, ProcessGroup, Value, decimal, require};
+use exec_relay::value::{Mistake, Number, Octal, Parent, ProcessGroup, Value, decimal};
 use rustix::process::{getegid, geteuid};
 
 use crate::environment::{Edit, Environment};
@@ -166,7 +165,8 @@ pub struct Launch<'fd> {
     pub(crate) directory: Option<CString>,
     pub(crate) standard: [Stdio<'fd>; 3],
     pub(crate) descriptors: Vec<(RawFd, Source<'fd>)>,
-    pub(crate) kept: Vec<RawFd>,
+    /// First and last number of each range.
+    pub(crate) kept: Vec<(RawFd, RawFd)>,
     pub(crate) listening: Vec<Source<'fd>>,
     pub(crate) pulse: bool,
     /// What relay has the same options for, as far as methods have asked for it.
@@ -292,7 +292,7 @@ impl<'fd> Launch<'fd> {
     }
 
     /// The program's descriptor `to` is what `source` is here. Any numbers, cycles included, and one source for several:
-    /// it works as if all happened at once. Two sources for one number are a mistake, more than 256 are another.
+    /// it works as if all happened at once. Two sources for one number are a mistake, more than 330 are another.
     pub fn fd(&mut self, to: RawFd, source: impl Into<Source<'fd>>) -> &mut Self {
         if to < 0 {
             self.mistake(format!("{to} is no descriptor"));
@@ -310,7 +310,24 @@ impl<'fd> Launch<'fd> {
         if descriptor < 0 {
             self.mistake(format!("{descriptor} is no descriptor"));
         }
-        self.kept.push(descriptor);
+        self.kept.push((descriptor, descriptor));
+        self
+    }
+
+    /// Leaves open what is not close-on-exec here, beside what is asked for, as posix_spawn(3) and Python's
+    /// `close_fds=False` do. For a program that expects a descriptor which nobody names, as GNU make's job server passes one.
+    ///
+    /// What is open at the moment of the launch counts, also what another thread has just opened. The source of a
+    /// [`Self::fd`] stays open too, unless it is close-on-exec. The cost of a launch then grows with what is open, since the
+    /// kernel copies all of it.
+    ///
+    /// ```
+    /// # use exec_relay_launcher::Launch;
+    /// let mut make = Launch::new("/usr/bin/make").keep_inherited().launch();
+    /// # let _ = make;
+    /// ```
+    pub fn keep_inherited(&mut self) -> &mut Self {
+        self.settings(Setting::KeepInherited).keep_inherited = true;
         self
     }
 
@@ -651,7 +668,7 @@ impl<'fd> Launch<'fd> {
                     let (name, value) = split_variable(text).ok_or("has no = between name and value")?;
                     self.env(is_name(name).ok_or("has no name before the first =")?, value);
                 }
-                Other::Keep => self.read_kept(value).map_err(|_| "has a malformed value, or one too large")?,
+                Other::Keep => self.read_kept(value).map_err(|_| "has a malformed value")?,
                 Other::Close => match decimal(value) {
                     Some(0) => _ = self.stdin(Stdio::Closed),
                     Some(1) => _ = self.stdout(Stdio::Closed),
@@ -721,11 +738,8 @@ impl<'fd> Launch<'fd> {
 
     fn read_kept(&mut self, list: Text) -> Result<(), Mistake> {
         let mut value = Value::new(list);
-        let kept = &mut self.kept;
-        value.ranges(|descriptor| {
-            // More than can be asked for, so that a list of all numbers does not fill the memory first.
-            require(kept.len() <= fd_plan::MOST)?;
-            kept.push(descriptor);
+        value.ranges(|first, last| {
+            self.kept.push((first, last));
             Ok(())
         })?;
         value.finish()

@@ -1,5 +1,6 @@
 //! All that a launch needs, made before there is a child: nothing is allocated afterwards.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process;
@@ -16,7 +17,7 @@ use exec_relay::value::{Parent, Value};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::PipeFlags;
 
-use crate::descriptors::{NULL, beside, is_null, limit, pipe};
+use crate::descriptors::{NULL, beside, is_null, limit, open_among, pipe};
 use crate::error::Error;
 use crate::launch::{Cgroup, Launch, Stdio};
 use crate::sys::{copy_of, of_errno};
@@ -68,6 +69,9 @@ impl<'l> Prepared<'l> {
         for (target, source) in sources(launch) {
             sys::is_open(source).map_err(|errno| Error::Source { source, target, cause: of_errno(errno) })?;
         }
+        if let Some(target) = replaced(launch).find(|target| keeps(launch, *target)) {
+            return Err(asked_wrongly(target, Errno::new(libc::EEXIST as u32)));
+        }
         prepared.take_lent()?;
         prepared.keep()?;
         for (target, source) in sources(launch) {
@@ -78,7 +82,15 @@ impl<'l> Prepared<'l> {
         }
         if launch.pulse {
             let (ours, theirs) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
-            let target = (3..).find(|&number| !prepared.slate.descriptors.is_target(number)).unwrap_or(3);
+            let plan = &prepared.slate.descriptors;
+            let (target, theirs) = if prepared.slate.settings.keep_inherited {
+                // Any other number may be that of what is inherited.
+                let theirs = beside(plan, theirs).map_err(Error::host("a pipe"))?;
+                (theirs.as_raw_fd(), theirs)
+            } else {
+                let is_free = |&number: &RawFd| !plan.is_target(number) && !keeps(launch, number);
+                ((3..).find(is_free).unwrap_or(3), theirs)
+            };
             prepared.give(target, theirs)?;
             prepared.pulse = Some(ours);
         }
@@ -111,27 +123,18 @@ impl<'l> Prepared<'l> {
     /// that lies above the limit, which was lowered since, could not be made from a copy, and stays as it is.
     fn keep(&mut self) -> Result<(), Error> {
         let what = Error::host("a descriptor that is to be kept");
-        let (mut open, mut seen) = (Vec::new(), Vec::new());
+        let mut open = BTreeSet::new();
         // All of them, before a copy gets the number of one that is closed.
-        for &target in &self.launch.kept {
-            // What was lent under its own number is kept by that.
-            if seen.contains(&target) || sources(self.launch).any(|lent| lent == (target, target)) {
-                continue;
-            }
-            seen.push(target);
-            // The file that is executed is lent too, and a script's interpreter is to find it under its own number.
-            if self.slate.program == Some(target) {
-                self.want(target, target)?;
-                continue;
-            }
-            match sys::is_open(target) {
-                Ok(()) => open.push(target),
-                // Whatever gets this number meanwhile is not what was to be kept.
-                Err(errno) if errno.is(libc::EBADF as u32) => {
-                    self.slate.descriptors.close(target).map_err(|errno| asked_wrongly(target, errno))?;
-                }
-                Err(errno) => return Err(what(of_errno(errno))),
-            }
+        for &(first, last) in &self.launch.kept {
+            open.extend(open_among(first, last).map_err(&what)?);
+        }
+        // What was lent under its own number is kept by that.
+        open.retain(|&target| !sources(self.launch).any(|lent| lent == (target, target)));
+        // The file that is executed is lent too, and a script's interpreter is to find it under its own number.
+        if let Some(program) = self.slate.program
+            && open.remove(&program)
+        {
+            self.want(program, program)?;
         }
         if open.is_empty() {
             return Ok(());
@@ -228,6 +231,21 @@ impl<'l> Prepared<'l> {
 
 /// Where a path leads to a descriptor of whoever follows it.
 const OWN_DESCRIPTORS: [&[u8]; 3] = [b"/proc/self/fd/", b"/proc/thread-self/fd/", b"/dev/fd/"];
+
+/// Whether the program's `target` is to be what has that number here.
+fn keeps(launch: &Launch, target: RawFd) -> bool {
+    launch.kept.iter().any(|&(first, last)| first <= target && target <= last)
+}
+
+/// The program's descriptors that are to be something else than what has their number here.
+fn replaced(launch: &Launch) -> impl Iterator<Item = RawFd> {
+    let renamed = sources(launch).filter(|(target, source)| target != source).map(|(target, _)| target);
+    let standard = (0..).zip(&launch.standard).filter_map(|(target, stdio)| match stdio {
+        Stdio::Null | Stdio::Piped | Stdio::Closed => Some(target),
+        Stdio::Inherit | Stdio::Descriptor(_) => None,
+    });
+    renamed.chain(standard)
+}
 
 /// What was lent, by the number that it has in the program and the one here.
 fn sources(launch: &Launch) -> impl Iterator<Item = (RawFd, RawFd)> {

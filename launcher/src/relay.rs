@@ -47,7 +47,7 @@ use rustix::pipe::{PipeFlags, fcntl_getpipe_size};
 use rustix::process::WaitIdOptions;
 
 use crate::child::Process;
-use crate::descriptors::{open_null, pipe};
+use crate::descriptors::{self, open_null, pipe};
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::prepared::Prepared;
@@ -68,17 +68,33 @@ pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, E
     // With room for the pipe, the relay and the program.
     let mut kept = Vec::with_capacity(prepared.wanted.len() + 3);
     kept.extend(prepared.kept());
-    // Under numbers that the program does not have: low ones, whatever they are here.
-    let mut beside = |descriptor: &OwnedFd| {
-        let number = descriptor.as_raw_fd();
-        let target = prepared.slate.descriptors.add_beside(number, prepared.slate.program).map_err(of_errno)?;
-        if target == number {
-            kept.push(number);
-        }
-        Ok(target)
+    // Under numbers that the program does not have: low ones, whatever they are here; their own where the low ones may be
+    // those of what the program inherits.
+    let has_own_numbers = prepared.slate.settings.keep_inherited;
+    let slate = &mut prepared.slate;
+    let mut beside = |descriptor: OwnedFd| {
+        let (descriptor, least) = if has_own_numbers {
+            let descriptor = descriptors::beside(&slate.descriptors, descriptor)?;
+            let number = descriptor.as_raw_fd();
+            (descriptor, number)
+        } else {
+            (descriptor, 3)
+        };
+        let target = slate.descriptors.add_beside(descriptor.as_raw_fd(), least, slate.program).map_err(of_errno)?;
+        Ok((descriptor, target))
     };
-    let status = beside(&writer).map_err(Error::host("a status pipe"))?;
+    let (writer, status) = beside(writer).map_err(Error::host("a status pipe"))?;
     let relay = Relay::open(path, &mut beside)?;
+    if status == writer.as_raw_fd() {
+        kept.push(status);
+    }
+    // Relay would take its own file for what is inherited.
+    if let Program::File { file, number, .. } = &relay.program
+        && *number == file.as_raw_fd()
+        && !has_own_numbers
+    {
+        kept.push(*number);
+    }
     let words = words(prepared, status);
     let own = words.split_inclusive(|&byte| byte == 0).map(Text::within);
     let of_program = [&launch.program].into_iter().chain(&launch.arguments).map(|argument| Text::from(&**argument));
@@ -170,13 +186,16 @@ enum Program {
     #[cfg_attr(not(feature = "embedded"), allow(dead_code, reason = "there is none"))]
     File {
         /// As it is here.
-        _file: OwnedFd,
+        file: OwnedFd,
         /// The number that it has in the child.
         number: Descriptor,
         /// Where /proc has it there.
         path: CString,
     },
 }
+
+/// Gives a descriptor of this library's the number that it has in the child.
+type Beside<'a> = dyn FnMut(OwnedFd) -> io::Result<(OwnedFd, Descriptor)> + 'a;
 
 /// The relay program.
 struct Relay {
@@ -187,7 +206,7 @@ struct Relay {
 
 impl Relay {
     /// `beside` gives a descriptor its number in the child.
-    fn open(path: Option<&Path>, beside: &mut dyn FnMut(&OwnedFd) -> io::Result<Descriptor>) -> Result<Self, Error> {
+    fn open(path: Option<&Path>, beside: &mut Beside) -> Result<Self, Error> {
         match path {
             Some(path) if !path.is_absolute() => {
                 Err(Error::Request { mistake: format!("the relay {path:?} is not an absolute path") })
@@ -204,11 +223,8 @@ impl Relay {
 
 /// The embedded relay, beside the descriptors that are asked for.
 #[cfg(feature = "embedded")]
-fn embedded(beside: &mut dyn FnMut(&OwnedFd) -> io::Result<Descriptor>) -> Result<Relay, Error> {
-    let opened = crate::embedded::open().and_then(|file| {
-        let number = beside(&file)?;
-        Ok((file, number))
-    });
+fn embedded(beside: &mut Beside) -> Result<Relay, Error> {
+    let opened = crate::embedded::open().and_then(beside);
     let (file, number) = opened.map_err(|cause| match cause.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EFBIG) => {
             Error::Host { what: "a file in memory", cause }
@@ -218,11 +234,11 @@ fn embedded(beside: &mut dyn FnMut(&OwnedFd) -> io::Result<Descriptor>) -> Resul
     // Its number, or since Linux 6.14 the file's own name.
     let names = vec![number.to_string().into_bytes(), name_of(Path::new("memfd:relay"))];
     let path = CString::new(format!("/proc/self/fd/{number}")).unwrap_or_default();
-    Ok(Relay { program: Program::File { _file: file, number, path }, names })
+    Ok(Relay { program: Program::File { file, number, path }, names })
 }
 
 #[cfg(not(feature = "embedded"))]
-fn embedded(_: &mut dyn FnMut(&OwnedFd) -> io::Result<Descriptor>) -> Result<Relay, Error> {
+fn embedded(_: &mut Beside) -> Result<Relay, Error> {
     let mistake = "this library was built without the feature `embedded`, and so without a relay".to_owned();
     Err(Error::Request { mistake })
 }

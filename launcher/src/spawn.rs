@@ -190,13 +190,15 @@ pub enum Spawned {
 pub fn spawn<'l, W: Work<'l>>(mut work: W) -> Result<Spawned, (&'static str, io::Error)> {
     // On the heap: threads may have small stacks.
     let needed = Needed::new(work.slate());
+    // What is inherited is in a copy of the host's table alone.
+    let way = if work.slate().settings.keep_inherited { Way::Copy } else { Way::known() };
     let mut shared = Box::new(Shared {
         work,
         state: AtomicU32::new(NEVER),
         failure: None,
         pidfd: AtomicI32::new(-1),
         needed,
-        way: Way::known(),
+        way,
         receiver: 0,
         is_received: false,
         refused: None,

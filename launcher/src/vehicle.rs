@@ -13,7 +13,7 @@ use crate::relay;
 impl Launch<'_> {
     /// Launches the program. Where this is no error, the program's file was found fit and its process executes it.
     ///
-    /// A thread with a stack of 16 KiB, the smallest that there is, can call this; in a development build, of 32 KiB.
+    /// A thread with a stack of 16 KiB, the smallest that there is, can call this; in a development build, of 48 KiB.
     ///
     /// Another thread that changes user or group, by setuid(3) and the like, waits until this one goes on, since the C library
     /// has every thread change with it: for as long as the kernel takes to map the program, or the relay. So does a garbage

@@ -8,9 +8,10 @@ use crate::sys::DescriptorTable;
 /// Where the directory is to be changed, closes now what would be closed at exec, but for what is needed until then.
 ///
 /// /proc/self/fd has a way to each directory that is open, and one that leaked from a host would be a way out of a
-/// container (CVE-2024-21626). To be called when descriptors have their numbers.
+/// container (CVE-2024-21626). To be called when descriptors have their numbers. Where what is inherited is kept, that was
+/// asked for.
 pub fn close(slate: &mut Slate, table: &mut DescriptorTable) -> Result<(), Failure> {
-    if slate.directory.is_none() {
+    if slate.directory.is_none() || slate.settings.keep_inherited {
         return Ok(());
     }
     // They stay marked.

@@ -60,6 +60,7 @@ pub fn make_slate(slate: &mut Slate, table: &mut DescriptorTable) -> Result<(), 
     leaks::close(slate, table)?;
     // All of them, so that the compiler finds a setting that no step takes.
     let Settings {
+        keep_inherited: _,
         ignored,
         blocked,
         keep_ignored,

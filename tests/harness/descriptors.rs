@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use exec_relay::fd_plan::MOST;
+use exec_relay::status::Record;
 use proptest::prelude::*;
 use tempfile::{TempDir, tempfile};
 
@@ -266,7 +267,7 @@ fn malformed_values() {
         "--pulse=",
         "--pulse=x",
         "--listen-fds=0",
-        "--listen-fds=257",
+        "--listen-fds=331",
         "--listen-fds=",
         "--listen-fds=1=",
         "--listen-fds=1=a:b",
@@ -298,6 +299,11 @@ fn what_contradicts_itself() {
         ["--pulse=1", "--close=1"],
         ["--pulse=2", "--fd=2=5"],
         ["--close=2", "--keep=2"],
+        ["--keep=3-9", "--fd=5=6"],
+        ["--fd=5=6", "--keep=3-9"],
+        ["--keep=0-9", "--close=2"],
+        ["--close=2", "--keep=0-9"],
+        ["--fd=0=5", "--keep=0-3"],
     ] {
         let outcome = Host::new([first, second, "/bin/echo"]).open(5).open(6).run();
         assert_refused(&outcome, &format!("bad value {second}: asked for twice (EEXIST)"));
@@ -316,18 +322,64 @@ fn closed_sources() {
 
 #[test]
 fn as_many_as_there_can_be_and_one_more() {
-    let last = 299 + MOST;
-    let most = format!("--keep=300-{last}");
+    // Each by itself: a range would count as one.
+    let keep = |count: usize| {
+        let numbers: Vec<_> = (0..count).map(|index| (300 + 2 * index).to_string()).collect();
+        format!("--keep={}", numbers.join(","))
+    };
+    let last = 300 + 2 * MOST as i32;
     let host =
-        |option: &str| (300..=600).fold(Host::new([option, probe().to_str().expect("UTF-8")]), |h, d| h.copy(2, d));
-    host(&most).run().slate().assert_clean((0..3).chain(300..=last as i32));
-    let many = format!("--keep=300-{}", last + 1);
+        |option: &str| (300..=last).fold(Host::new([option, probe().to_str().expect("UTF-8")]), |h, d| h.copy(2, d));
+    host(&keep(MOST)).run().slate().assert_clean((0..3).chain((300..last).step_by(2)));
+    let many = keep(MOST + 1);
     assert_refused(&host(&many).run(), &format!("bad value {many}: too many or too high descriptors (EMFILE)"));
-    // Nor does a range of billions take long.
-    assert_refused(
-        &host("--keep=3-2147483647").run(),
-        "bad value --keep=3-2147483647: too many or too high descriptors (EMFILE)",
-    );
+}
+
+/// However wide a range is, and however it is that all else is found.
+#[test]
+fn wide_ranges() {
+    let filters =
+        || [None, Some(libc::ENOSYS)].map(|errno| errno.map(|errno| sandbox::refuse(&[libc::SYS_close_range], errno)));
+    for filter in filters() {
+        let options = ["--keep=6-19000,100000-2147483647,9-15,15-16", "--fd=5=7", "/probe"];
+        let host = Host::new(options).relay_at("/relay").open(3).open(7).copy(7, 15).copy(7, 1000).copy(7, 18_999);
+        let root = sandbox::bare_root();
+        let outcome = filter.into_iter().fold(host.copy(7, 19_001), Host::filter).root(root.path()).run();
+        outcome.slate().assert_clean([0, 1, 2, 5, 7, 15, 1000, 18_999]);
+    }
+    for filter in filters() {
+        let host = Host::new(["--keep=3-100000", probe().to_str().expect("UTF-8")]).open(5);
+        filter.into_iter().fold(host, Host::filter).run().slate().assert_clean([0, 1, 2, 5]);
+    }
+}
+
+/// What is not close-on-exec stays, beside what is asked for.
+#[test]
+fn what_is_inherited_is_kept() {
+    let inherited = |options: &[&str]| {
+        let options = ["--keep-inherited"].into_iter().chain(options.iter().copied());
+        Host::new(options.chain([probe().to_str().expect("UTF-8")])).open(5).copy(5, 900)
+    };
+    inherited(&[]).run().slate().assert_clean([0, 1, 2, 5, 900]);
+    let slate = inherited(&["--fd=7=0", "--fd=900=2", "--keep=8", "--close=0", "--chdir=/"]).run().slate();
+    slate.assert_clean([1, 2, 5, 7, 900]);
+    assert_eq!(slate.file(900), slate.file(2));
+    // A cycle, for which a number is needed that nobody has.
+    inherited(&["--fd=5=900", "--fd=900=5"]).run().slate().assert_clean([0, 1, 2, 5, 900]);
+    // The launcher's own descriptor is not for the program.
+    let outcome = inherited(&["--status=9"]).status(9).run();
+    assert_eq!(outcome.records, Record::READY.encode().as_flattened());
+    outcome.slate().assert_clean([0, 1, 2, 5, 900]);
+    let outcome = inherited(&["--status=9", "--fd=9=5"]).status(9).run();
+    outcome.slate().assert_clean([0, 1, 2, 5, 9, 900]);
+    // Nor is the program's file, unless that is asked for.
+    let file = || File::open(probe()).expect("the probe");
+    let host = |options: &[&str]| {
+        let options = ["--keep-inherited", "--exec-fd=6"].into_iter().chain(options.iter().copied());
+        Host::new(options.chain(["name"])).open(5).descriptor(6, file())
+    };
+    host(&[]).run().slate().assert_clean([0, 1, 2, 5]);
+    host(&["--keep=6"]).run().slate().assert_clean([0, 1, 2, 5, 6]);
 }
 
 #[test]

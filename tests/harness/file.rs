@@ -19,7 +19,7 @@ struct Shape {
 }
 
 const SHAPES: [Shape; 8] = [
-    Shape { machine: elf::EM_X86_64, ceiling: 29_700, page: 4096 },
+    Shape { machine: elf::EM_X86_64, ceiling: 30_400, page: 4096 },
     Shape { machine: elf::EM_386, ceiling: 32_700, page: 4096 },
     Shape { machine: elf::EM_AARCH64, ceiling: 31_300, page: 65_536 },
     Shape { machine: elf::EM_ARM, ceiling: 34_200, page: 4096 },
@@ -97,19 +97,16 @@ fn assert_shape<Header: FileHeader<Endian = Endianness>>(bytes: &[u8]) {
     }
 }
 
-/// The release build needs less than a page of stack for a launch, and less than two to say why there was none.
+/// The release build needs less than two pages of stack for a launch, one of them for the plan of descriptors, and to say why
+/// there was none.
 #[test]
 fn a_small_stack() {
     let relay = release();
     let relay = relay.to_str().expect("UTF-8");
     let host = |arguments: &[&str]| Host::new(arguments).relay_at(relay);
-    for (bytes, options) in [(4096, &[][..]), (8192, &["--chdir=/", "--env=A=b", "--fd=5=0", "--ignore=PIPE"])] {
-        let outcome = host(&[options, &[relay, "--version"]].concat()).stack(bytes).run();
-        assert_eq!(
-            outcome.stdout,
-            concat!("relay ", env!("CARGO_PKG_VERSION"), "\n").as_bytes(),
-            "{bytes}: {outcome:?}"
-        );
+    for options in [&[][..], &["--chdir=/", "--env=A=b", "--fd=5=0", "--ignore=PIPE"]] {
+        let outcome = host(&[options, &[relay, "--version"]].concat()).stack(8192).run();
+        assert_eq!(outcome.stdout, concat!("relay ", env!("CARGO_PKG_VERSION"), "\n").as_bytes(), "{outcome:?}");
     }
     let outcome = host(&["/no/such"]).stack(8192).run();
     assert_eq!(outcome.stderr, "relay: cannot start /no/such: no such file (ENOENT)\n");

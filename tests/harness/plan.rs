@@ -35,11 +35,11 @@ fn moved(renames: &BTreeMap<i32, i32>, open: &BTreeSet<i32>) -> BTreeMap<i32, i3
     table
 }
 
-/// The gaps as the plan visits them.
-fn gaps(kept: &[i32]) -> Vec<(u32, u32)> {
+/// The gaps as the plan visits them, where it keeps these ranges.
+fn gaps(kept: &[(i32, i32)]) -> Vec<(u32, u32)> {
     let mut plan = FdPlan::default();
-    for &descriptor in kept {
-        plan.keep(descriptor).expect("room");
+    for &(first, last) in kept {
+        plan.keep_all(first, last).expect("room");
     }
     let mut gaps = Vec::new();
     let visited: Result<(), ()> = plan.try_for_each_gap(|first, last| {
@@ -53,9 +53,11 @@ fn gaps(kept: &[i32]) -> Vec<(u32, u32)> {
 #[test]
 fn gaps_at_the_ends() {
     assert_eq!(gaps(&[]), [(3, u32::MAX)]);
-    assert_eq!(gaps(&[0, 1, 2, 3]), [(4, u32::MAX)]);
-    assert_eq!(gaps(&[5, 3, 5]), [(4, 4), (6, u32::MAX)]);
-    assert_eq!(gaps(&[i32::MAX, i32::MAX - 1]), [(3, i32::MAX as u32 - 2), (i32::MAX as u32 + 1, u32::MAX)]);
+    assert_eq!(gaps(&[(0, 3)]), [(4, u32::MAX)]);
+    assert_eq!(gaps(&[(5, 5), (3, 3), (5, 5)]), [(4, 4), (6, u32::MAX)]);
+    assert_eq!(gaps(&[(5, 9), (3, 6), (8, 12)]), [(13, u32::MAX)]);
+    assert_eq!(gaps(&[(i32::MAX - 1, i32::MAX)]), [(3, i32::MAX as u32 - 2), (i32::MAX as u32 + 1, u32::MAX)]);
+    assert_eq!(gaps(&[(0, i32::MAX)]), [(i32::MAX as u32 + 1, u32::MAX)]);
 }
 
 #[test]
@@ -65,6 +67,10 @@ fn no_more_than_a_plan_holds() {
         plan.keep(descriptor).expect("room");
     }
     assert!(plan.keep(1000).is_err());
+    // For what relay itself needs there is.
+    plan.keep_until_exec(1000);
+    plan.keep_until_exec(1001);
+    assert!(plan.keeps(1000) && plan.keeps(1001));
 }
 
 #[test]
@@ -84,17 +90,27 @@ fn decimal(text: &str) -> Option<i32> {
     value::decimal(Text::from(&*text))
 }
 
-fn descriptors() -> impl Strategy<Value = Vec<i32>> {
+fn descriptor() -> impl Strategy<Value = i32> {
     // Close together, so that they meet, and up to the highest number.
-    prop::collection::vec(prop_oneof![0..40_i32, 1000..1010_i32, (i32::MAX - 5)..=i32::MAX], 0..60)
+    prop_oneof![0..40_i32, 1000..1010_i32, (i32::MAX - 5)..=i32::MAX]
+}
+
+fn ranges() -> impl Strategy<Value = Vec<(i32, i32)>> {
+    let range = (descriptor(), prop_oneof![Just(0), 0..10_i32]);
+    prop::collection::vec(range.prop_map(|(first, more)| (first, first.saturating_add(more))), 0..30)
+}
+
+fn has(ranges: &[(i32, i32)], descriptor: i32) -> bool {
+    ranges.iter().any(|&(first, last)| (first..=last).contains(&descriptor))
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn gaps_are_all_that_is_not_kept(kept in descriptors()) {
-        let staying: BTreeSet<u32> = kept.iter().map(|&kept| kept as u32).chain(0..3).collect();
+    fn gaps_are_all_that_is_not_kept(kept in ranges()) {
+        let numbers = kept.iter().flat_map(|&(first, last)| first as u32..=last as u32);
+        let staying: BTreeSet<u32> = numbers.chain(0..3).collect();
         let gaps = gaps(&kept);
         // Rising, and never two that touch: as few calls as can be.
         prop_assert!(gaps.iter().all(|(first, last)| first <= last));
@@ -115,13 +131,17 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_keeps_what_it_was_told(kept in descriptors(), asked in descriptors()) {
+    fn a_plan_keeps_what_it_was_told(kept in ranges(), asked in prop::collection::vec(descriptor(), 0..60)) {
         let mut plan = FdPlan::default();
-        for &descriptor in &kept {
-            plan.keep(descriptor).expect("room");
+        for &(first, last) in &kept {
+            plan.keep_all(first, last).expect("room");
         }
         for descriptor in asked {
-            prop_assert_eq!(plan.keeps(descriptor), descriptor < 3 || kept.contains(&descriptor));
+            prop_assert_eq!(plan.keeps(descriptor), descriptor < 3 || has(&kept, descriptor));
+            // What is kept cannot be anything else.
+            let renamed = plan.clone().rename(descriptor, 2000);
+            prop_assert_eq!(renamed.is_err(), has(&kept, descriptor));
+            prop_assert_eq!(plan.clone().close(descriptor).is_err(), has(&kept, descriptor));
         }
     }
 

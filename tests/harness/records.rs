@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
+use exec_relay::fd_plan::MOST;
 use exec_relay::status::{Record, Step};
 use tempfile::TempDir;
 
@@ -94,6 +95,8 @@ fn a_status_that_the_program_would_have() {
 
 #[test]
 fn mistakes() {
+    let most = (0..MOST).map(|index| (10 + index).to_string()).collect::<Vec<_>>();
+    let most = format!("--keep={}", most.join(","));
     for (options, step, errno, detail) in [
         (&["--nonsense"][..], Step::UnknownOption, libc::EINVAL, 2),
         (&["--umask=0", "--setsid=1"], Step::ValueUnexpected, libc::EINVAL, 3),
@@ -102,7 +105,8 @@ fn mistakes() {
         (&["--fd=5=6"], Step::Value, libc::EBADF, 2),
         (&["--keep=2", "--close=2"], Step::Value, libc::EEXIST, 3),
         (&["--ctty=7"], Step::Terminal, libc::EBADF, 7),
-        (&["--keep=1000-2000"], Step::Value, libc::EMFILE, 2),
+        (&["--keep=2000-1000"], Step::Value, libc::EINVAL, 2),
+        (&[&most, "--keep=9"], Step::Value, libc::EMFILE, 3),
         (&["--ignore=KILL"], Step::SignalFixed, libc::EINVAL, 2),
         (&["--listen-fds=1"], Step::Listening, libc::EBADF, 3),
         (&["--user=root"], Step::Value, libc::EINVAL, 2),

@@ -50,9 +50,10 @@ impl Line {
 
         let (status, writer) = io::pipe()?;
         let (status, writer) = (aside(status.into())?, aside(writer.into())?);
+        let told_on = writer.as_raw_fd();
         let mut line = Self {
-            arguments: vec![c"relay".to_owned(), c_string(format!("--status={}", writer.as_raw_fd()).as_bytes())],
-            inherited: [writer.as_raw_fd()].into(),
+            arguments: vec![c"relay".to_owned(), c_string(format!("--status={told_on}").as_bytes())],
+            inherited: [told_on].into(),
             given: vec![writer],
             status,
             pipes: BTreeMap::new(),
@@ -107,6 +108,13 @@ impl Line {
             let (reader, writer) = io::pipe()?;
             line.pipes.insert(number, aside(reader.into())?);
             line.give(number, aside(writer.into())?);
+        }
+        // relay would have to inherit what it gives to the program under another number, and leave it there too.
+        let is_lent = |&number: &RawFd| !kept.contains(&number) && close_on_exec(number) == Some(true);
+        if request.asks.iter().any(Ask::keeps_inherited)
+            && line.inherited.iter().filter(|&&number| number != told_on).any(is_lent)
+        {
+            return Ok(None);
         }
         if !line.edit_environment(request) {
             return Ok(None);

@@ -166,6 +166,10 @@ impl Request {
         if chance(rng, 40) {
             environment(rng, &mut asks);
         }
+        // What is inherited has the number of the pulse, which each way then chooses among others.
+        if asks.iter().any(|ask| matches!(ask, Ask::Pulse)) {
+            asks.retain(|ask| !ask.keeps_inherited());
+        }
         Self { program, asks, as_text: rng.bool() }
     }
 
@@ -244,6 +248,11 @@ impl Request {
 }
 
 impl Ask {
+    /// Whether the program is to have what is inherited.
+    pub fn keeps_inherited(&self) -> bool {
+        matches!(self, Self::Option(option) if option == "--keep-inherited")
+    }
+
     /// As one option of relay, where there is one that means the same wherever it stands.
     pub fn option(&self) -> Option<OsString> {
         let joined = |parts: &[&[u8]]| Some(OsString::from_vec(parts.concat()));

@@ -12,7 +12,11 @@ use tempfile::tempfile;
 
 use crate::hosts::where_refused;
 use crate::killed::{answer, ask_about};
-use crate::support::{alone, open_descriptors, probe, relay, slate_by, vehicles};
+use crate::support::{alone, inherited_descriptors, open_descriptors, probe, relay, slate_by, vehicles};
+
+fn inode(file: &File) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(&file.metadata().expect("metadata"))
+}
 
 /// A number that nothing has, lent all the same.
 fn lend_closed(number: RawFd) -> BorrowedFd<'static> {
@@ -61,7 +65,7 @@ fn a_kept_descriptor_that_others_close() {
     alone("descriptors::a_kept_descriptor_that_others_close", || {
         probe();
         let file = tempfile().expect("a file");
-        let inode = std::os::unix::fs::MetadataExt::ino(&file.metadata().expect("metadata"));
+        let inode = inode(&file);
         // Above the numbers that the library gets for what it opens.
         let number: RawFd = 900;
         let over = AtomicBool::new(false);
@@ -188,5 +192,65 @@ fn nothing_of_the_library_s_is_standard() {
             assert_eq!(unsafe { libc::dup2(saved, descriptor) }, descriptor);
         }
         outcome.expect("all of it");
+    });
+}
+
+/// What is open of a range is kept, and what the library opens itself is not.
+#[test]
+fn a_wide_range() {
+    alone("descriptors::a_wide_range", || {
+        probe();
+        let file = tempfile().expect("a file");
+        for range in ["3-100000", "3-2147483647", "3-900"] {
+            for vehicle in vehicles() {
+                let open = open_descriptors();
+                let slate = slate_by(vehicle.clone(), |launch| _ = launch.option(format!("--keep={range}")));
+                slate.assert_clean(open);
+                assert_eq!(slate.inode(file.as_raw_fd()), inode(&file), "{vehicle:?}");
+            }
+        }
+        let twice =
+            Launch::new("/bin/true").option("--keep=3-100000").fd(1000, file.as_fd()).launch().map(|child| child.id());
+        let twice = twice.expect_err("a number that is to be two files").to_string();
+        assert_eq!(twice, "cannot launch: the program's descriptor 1000 is asked for twice");
+    });
+}
+
+/// The program has all that is not close-on-exec, under its number, beside what was asked for; and nothing of the library's.
+#[test]
+fn what_is_inherited_is_kept() {
+    alone("descriptors::what_is_inherited_is_kept", || {
+        probe();
+        let file = tempfile().expect("a file");
+        // The lowest free numbers, which the library takes for its own where it can, and a high one.
+        // SAFETY: touches no memory; the numbers are this test's.
+        let inherited = unsafe {
+            let low = [(); 4].map(|()| libc::fcntl(file.as_raw_fd(), libc::F_DUPFD, 3));
+            assert!(low.iter().all(|&number| number > 2) && libc::dup2(low[0], 900) == 900);
+            [low[0], low[1], low[2], low[3], 900]
+        };
+        // Those of whoever started this test among them.
+        let expected = || inherited_descriptors().into_iter();
+        for vehicle in vehicles() {
+            let slate = slate_by(vehicle.clone(), |launch| _ = launch.keep_inherited());
+            slate.assert_clean(expected());
+            assert!(inherited.iter().all(|&number| slate.inode(number) == inode(&file)), "{vehicle:?}: {slate:?}");
+
+            let slate = slate_by(vehicle.clone(), |launch| {
+                launch.option("--keep-inherited").fd(901, file.as_fd()).stdin(Stdio::Closed).current_dir("/");
+            });
+            slate.assert_clean(expected().chain([901]).filter(|&number| number != 0));
+
+            // A pulse, whose number nobody chooses, and every number asked for that the library's own could have.
+            let (null, own) = (File::open("/dev/null").expect("/dev/null"), 910..=1023);
+            let slate = slate_by(vehicle.clone(), |launch| {
+                own.clone().for_each(|number| _ = launch.fd(number, null.as_fd()));
+                launch.keep_inherited().pulse();
+            });
+            let others: Vec<_> = slate.numbers().into_iter().filter(|number| !own.contains(number)).collect();
+            assert_eq!(others.len(), expected().count() + 1, "{vehicle:?}: {slate:?}");
+            assert!(inherited.iter().all(|&number| slate.inode(number) == inode(&file)), "{vehicle:?}: {slate:?}");
+            assert!(own.clone().all(|number| slate.inode(number) != inode(&file)));
+        }
     });
 }

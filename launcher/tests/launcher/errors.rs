@@ -36,8 +36,8 @@ fn mistakes_in_the_request() {
     // A number that the source cannot have: what is its own target twice is only kept twice.
     let twice = "cannot launch: the program's descriptor 500 is asked for twice";
     assert_eq!(mistake(|launch| _ = launch.fd(500, null).fd(500, null)), twice);
-    let many = "cannot launch: more than 256 descriptors are asked for";
-    assert_eq!(mistake(|launch| (3..300).for_each(|number| _ = launch.fd(number, null))), many);
+    let many = "cannot launch: more than 330 descriptors are asked for";
+    assert_eq!(mistake(|launch| (3..400).for_each(|number| _ = launch.fd(number, null))), many);
     assert_eq!(mistake(|launch| _ = launch.ignore([65])), "cannot launch: 65 is no signal");
     assert_eq!(mistake(|launch| _ = launch.block([9])), "cannot launch: KILL and STOP cannot be ignored or blocked");
     assert_eq!(mistake(|launch| _ = launch.umask(0o1000)), "cannot launch: 0o1000 is no umask");

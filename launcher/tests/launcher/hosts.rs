@@ -380,7 +380,7 @@ fn an_unprivileged_user_with_many_pipes() {
 /// The smallest stack that a thread can have; a development build needs more.
 #[test]
 fn threads_with_small_stacks() {
-    const SIZE: usize = if cfg!(debug_assertions) { 32_768 } else { 16_384 };
+    const SIZE: usize = if cfg!(debug_assertions) { 49_152 } else { 16_384 };
     for vehicle in vehicles() {
         let thread = thread::Builder::new().stack_size(SIZE).spawn(move || {
             let mut launch = Launch::new("/bin/true");

@@ -129,6 +129,11 @@ pub fn open_descriptors() -> BTreeSet<RawFd> {
     numbers.collect()
 }
 
+/// Those that a program would inherit.
+pub fn inherited_descriptors() -> BTreeSet<RawFd> {
+    (0..4096).filter(|&descriptor| flags(descriptor) == Some(0)).collect()
+}
+
 fn flags(descriptor: RawFd) -> Option<i32> {
     // SAFETY: touches no memory.
     let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
