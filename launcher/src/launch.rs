@@ -318,8 +318,8 @@ impl<'fd> Launch<'fd> {
     /// `close_fds=False` do. For a program that expects a descriptor which nobody names, as GNU make's job server passes one.
     ///
     /// What is open at the moment of the launch counts, also what another thread has just opened. The source of a
-    /// [`Self::fd`] stays open too, unless it is close-on-exec. The cost of a launch then grows with what is open, since the
-    /// kernel copies all of it.
+    /// [`Self::fd`] stays open too, unless it is close-on-exec. In place, a directory `/proc/self/fd/N` can then be one that
+    /// is close-on-exec. The cost of a launch grows with what is open, since the kernel copies all of it.
     ///
     /// ```
     /// # use exec_relay_launcher::Launch;

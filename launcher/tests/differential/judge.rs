@@ -44,11 +44,17 @@ fn allowed(difference: &Difference, request: &Request, host: &Host) -> Option<&'
     if is_in_place_alone && host.is_unprivileged() {
         return Some("a child in a host that is not dumpable owns no file in /proc before its exec");
     }
+    let names_own =
+        |ask: &Ask| matches!(ask, Ask::Directory(path) if path.to_string_lossy().starts_with("/proc/self/fd/"));
+    if [OUTCOME, "message", "directory"].contains(&difference.field.as_str())
+        && request.asks.iter().any(names_own)
+        && request.asks.iter().any(Ask::keeps_inherited)
+    {
+        return Some("in place, what is close-on-exec is still open when the directory is changed");
+    }
     if ![OUTCOME, "message"].contains(&difference.field.as_str()) {
         return None;
     }
-    let names_own =
-        |ask: &Ask| matches!(ask, Ask::Directory(path) if path.to_string_lossy().starts_with("/proc/self/fd/"));
     let all_fail_there = difference
         .groups
         .iter()
