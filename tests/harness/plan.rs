@@ -1,5 +1,6 @@
 //! The pure parts against simple models.
 
+use std::array;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 
@@ -8,13 +9,12 @@ use exec_relay::text::Text;
 use exec_relay::value;
 use proptest::prelude::*;
 
-/// What each number is after all moves of a plan, where each open one was its own number before.
-fn moved(renames: &BTreeMap<i32, i32>, open: &BTreeSet<i32>) -> BTreeMap<i32, i32> {
-    let mut plan = FdPlan::default();
-    for (&target, &source) in renames {
-        plan.rename(target, source).expect("room");
-    }
-    let mut table: BTreeMap<i32, i32> = open.iter().map(|&number| (number, number)).collect();
+/// Which file each number is: here, the one that the number was first.
+type Table = BTreeMap<i32, i32>;
+
+/// Makes the moves of a plan.
+#[track_caller]
+fn make_moves(plan: &mut FdPlan, table: &mut Table, most: usize) {
     let mut moves = 0;
     while let Some(next) = plan.next_move() {
         match next {
@@ -30,8 +30,18 @@ fn moved(renames: &BTreeMap<i32, i32>, open: &BTreeSet<i32>) -> BTreeMap<i32, i3
             }
         }
         moves += 1;
-        assert!(moves <= 2 * renames.len(), "more moves than one and a copy for each");
+        assert!(moves <= 2 * most, "more moves than one and a copy for each");
     }
+}
+
+/// What each number is after all moves of a plan, where each open one was its own number before.
+fn moved(renames: &BTreeMap<i32, i32>, open: &BTreeSet<i32>) -> Table {
+    let mut plan = FdPlan::default();
+    for (&target, &source) in renames {
+        plan.rename(target, source).expect("room");
+    }
+    let mut table: Table = open.iter().map(|&number| (number, number)).collect();
+    make_moves(&mut plan, &mut table, renames.len());
     table
 }
 
@@ -83,6 +93,68 @@ fn visiting_stops_at_the_first_failure() {
         Err("refused")
     });
     assert_eq!((outcome, visited), (Err("refused"), 1));
+}
+
+/// What a program's descriptor is to be.
+#[derive(Clone, Copy)]
+enum Asked {
+    Nothing,
+    Closed,
+    Source(i32),
+}
+
+/// Every plan for the numbers 0 to 4, whichever of them are open.
+#[test]
+fn every_small_plan_is_right() {
+    const NUMBERS: usize = 5;
+    let choices = [Asked::Nothing, Asked::Closed].into_iter().chain((0..NUMBERS as i32).map(Asked::Source));
+    let choices: Vec<_> = choices.collect();
+    let mut plans = 0;
+    for code in 0..choices.len().pow(NUMBERS as u32) {
+        let asked: [Asked; NUMBERS] =
+            array::from_fn(|number| choices[code / choices.len().pow(number as u32) % choices.len()]);
+        for open in 0..1 << NUMBERS {
+            let table: Table = (0..NUMBERS as i32).filter(|number| open & 1 << number != 0).map(|n| (n, n)).collect();
+            let is_open = |asked: &Asked| !matches!(asked, Asked::Source(source) if !table.contains_key(source));
+            if asked.iter().all(is_open) {
+                assert_eq!(carried_out(&asked, table.clone()), expected(&asked, &table), "{code}, open {open}");
+                plans += 1;
+            }
+        }
+    }
+    // With k of them open, 2 + k choices for each number.
+    assert_eq!(plans, 98_424);
+}
+
+/// What the program has.
+fn carried_out(asked: &[Asked], mut table: Table) -> Table {
+    let mut plan = FdPlan::default();
+    for (target, asked) in (0..).zip(asked) {
+        match *asked {
+            Asked::Nothing => Ok(()),
+            Asked::Closed => plan.close(target),
+            Asked::Source(source) => plan.rename(target, source),
+        }
+        .expect("it is asked for once");
+    }
+    make_moves(&mut plan, &mut table, asked.len());
+    let closed: Result<(), ()> = plan.try_for_each_gap(|first, last| {
+        table.retain(|&number, _| !(first..=last).contains(&(number as u32)));
+        Ok(())
+    });
+    closed.expect("nothing failed");
+    table
+}
+
+/// The same, by the rules.
+fn expected(asked: &[Asked], table: &Table) -> Table {
+    let program = (0..).zip(asked).filter_map(|(number, asked)| match *asked {
+        Asked::Source(source) => Some((number, source)),
+        // Only the standard ones stay unasked.
+        Asked::Nothing if number < 3 && table.contains_key(&number) => Some((number, number)),
+        Asked::Nothing | Asked::Closed => None,
+    });
+    program.collect()
 }
 
 fn decimal(text: &str) -> Option<i32> {
