@@ -20,6 +20,11 @@ pub struct Text<'a> {
     string: PhantomData<&'a CStr>,
 }
 
+// SAFETY: a loan of bytes that nobody changes, as a `&CStr` is, which both can be said of.
+unsafe impl Send for Text<'_> {}
+// SAFETY: the same.
+unsafe impl Sync for Text<'_> {}
+
 impl<'a> Text<'a> {
     /// Takes a string that somebody else has.
     ///

@@ -8,7 +8,7 @@ use exec_relay::text::{Strings, Text};
 use crate::sys;
 
 /// What a program's environment is made of.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Environment<'s> {
     base: Base<'s>,
     /// One for each name, in the order in which they were first asked for.
@@ -16,7 +16,7 @@ pub struct Environment<'s> {
 }
 
 /// A variable that is set or removed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Edit {
     /// `NAME=VALUE`; of one that is removed, `NAME=`.
     pub variable: CString,
@@ -26,12 +26,17 @@ pub struct Edit {
 }
 
 impl Edit {
-    fn name(&self) -> &[u8] {
+    pub fn name(&self) -> &[u8] {
         &self.variable.as_bytes()[..self.name]
+    }
+
+    /// Nothing where it is removed.
+    pub fn value(&self) -> Option<&[u8]> {
+        (!self.is_removed).then(|| &self.variable.as_bytes()[self.name + 1..])
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Base<'s> {
     /// The host's own.
     #[default]
@@ -55,6 +60,16 @@ impl<'s> Environment<'s> {
     /// Starts anew from exactly these strings.
     pub fn replace(&mut self, strings: Vec<Cow<'s, CStr>>) {
         *self = Self { base: Base::Exactly(strings), edits: Vec::new() };
+    }
+
+    /// What is set and removed.
+    pub fn edits(&self) -> &[Edit] {
+        &self.edits
+    }
+
+    /// Whether nothing of the host's own is passed on.
+    pub fn is_cleared(&self) -> bool {
+        matches!(self.base, Base::Exactly(_))
     }
 
     /// The strings for a program that is `told` of its listening sockets by these variables. Nothing where it is told of

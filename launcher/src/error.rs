@@ -19,7 +19,7 @@ use crate::interpreter::interpreter;
 use crate::launch::{Cgroup, Launch};
 
 /// Why a program was not launched. Nothing is left behind, no process, no zombie, no open descriptor, but for what
-/// [`Error::Timeout`] says.
+/// [`Error::Timeout`] and [`Error::Wait`] say.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -105,6 +105,14 @@ pub enum Error {
         /// Whether the process did not die of that within a second, since it is inside a call that the kernel does not
         /// give up, on a disk that hangs. It is left then; a later launch of this process reaps it.
         is_left: bool,
+    },
+    /// The program was launched, but its output could not be read, or its status is not known: ECHILD where somebody else has
+    /// reaped it. Only of [`Launch::output`] and [`Launch::status`]. The program may still run.
+    Wait {
+        /// The program that was started.
+        program: PathBuf,
+        /// Why.
+        cause: io::Error,
     },
     /// The relay does not speak this library's protocol: it is something else, or of another version.
     Protocol {
@@ -248,6 +256,17 @@ impl Error {
         self.cause()?.raw_os_error()
     }
 
+    /// What kind of error it is for [`io::Error`]: by the errno where one tells why; else `InvalidInput` for a mistake in the
+    /// request, `TimedOut`, `InvalidData` for something that is no relay, `Other`.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Request { .. } => io::ErrorKind::InvalidInput,
+            Self::Timeout { .. } => io::ErrorKind::TimedOut,
+            Self::Protocol { .. } => io::ErrorKind::InvalidData,
+            _ => self.cause().map_or(io::ErrorKind::Other, io::Error::kind),
+        }
+    }
+
     /// What a launch needs could not be had.
     pub(crate) fn host(what: &'static str) -> impl Fn(io::Error) -> Self {
         move |cause| Self::Host { what, cause }
@@ -268,6 +287,7 @@ impl Error {
             | Self::Process { cause, .. }
             | Self::Relay { cause, .. }
             | Self::Step { cause, .. }
+            | Self::Wait { cause, .. }
             | Self::UnknownStep { cause, .. } => Some(cause),
             _ => None,
         }
@@ -375,6 +395,14 @@ impl fmt::Display for Error {
                 write!(out, "cannot start {}: it has not begun after {} ms", program.display(), after.as_millis())?;
                 if *is_left { write!(out, ", and its process was killed but is not dead yet") } else { Ok(()) }
             }
+            Self::Wait { program, cause } => {
+                write!(
+                    out,
+                    "{} was started, but its output or end cannot be told: {}",
+                    program.display(),
+                    reason(cause)
+                )
+            }
             Self::Protocol { relay: path, status: Some(status) } => {
                 write!(out, "{} ended without a report ({status}): it is no relay, or cannot report", relay(path))
             }
@@ -394,19 +422,29 @@ impl std::error::Error for Error {
     }
 }
 
-/// With the errno where one tells why, which is then all that is left; else with the whole error.
+/// With the errno where one tells why, and otherwise with the whole error. An [`io::Error`] carries either an errno or a text,
+/// and what has an errno from [`std::process::Command`] is to have it from here too: `raw_os_error()` and `kind()` are right,
+/// and the sentence, which names the step and the file, is lost. Who wants that tells it before, or keeps the error whole:
+///
+/// ```
+/// # use exec_relay_launcher::Launch;
+/// use std::io;
+///
+/// let error = Launch::new("/no/such/program").launch().expect_err("it is missing");
+/// assert_eq!(error.kind(), io::ErrorKind::NotFound);
+/// let with_text = io::Error::new(error.kind(), error);
+/// assert_eq!(with_text.to_string(), "cannot start /no/such/program: no such file (ENOENT)");
+///
+/// let error = Launch::new("/no/such/program").launch().expect_err("it is missing");
+/// let with_errno = io::Error::from(error);
+/// assert_eq!(with_errno.raw_os_error(), Some(2));
+/// ```
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        if let Some(errno) = error.errno() {
-            return Self::from_raw_os_error(errno);
+        match error.errno() {
+            Some(errno) => Self::from_raw_os_error(errno),
+            None => Self::new(error.kind(), error),
         }
-        let kind = match &error {
-            Error::Request { .. } => io::ErrorKind::InvalidInput,
-            Error::Timeout { .. } => io::ErrorKind::TimedOut,
-            Error::Protocol { .. } => io::ErrorKind::InvalidData,
-            _ => io::ErrorKind::Other,
-        };
-        Self::new(kind, error)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
-use std::fmt;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use exec_relay::value::{Mistake, Number, Octal, Parent, ProcessGroup, Value, dec
 use rustix::process::{getegid, geteuid};
 
 use crate::environment::{Edit, Environment};
+use crate::source::{Source, Stdio};
 
 /// A limit that stands for the hard limit as it is, for [`Launch::nofile`].
 pub const HARD_LIMIT: u32 = u32::MAX;
@@ -77,71 +77,8 @@ impl Limit {
     }
 }
 
-/// A descriptor for the program: lent, or given away for as long as the [`Launch`] lives.
-#[derive(Debug)]
-pub enum Source<'fd> {
-    /// Lent.
-    Borrowed(BorrowedFd<'fd>),
-    /// Closed here when the [`Launch`] is dropped.
-    Owned(OwnedFd),
-}
-
-impl AsRawFd for Source<'_> {
-    fn as_raw_fd(&self) -> RawFd {
-        match self {
-            Self::Borrowed(descriptor) => descriptor.as_raw_fd(),
-            Self::Owned(descriptor) => descriptor.as_raw_fd(),
-        }
-    }
-}
-
-impl<'fd> From<BorrowedFd<'fd>> for Source<'fd> {
-    fn from(descriptor: BorrowedFd<'fd>) -> Self {
-        Self::Borrowed(descriptor)
-    }
-}
-
-/// What a descriptor can be given away as.
-macro_rules! owners {
-    ($($owner:ty,)*) => {
-        $(impl From<$owner> for Source<'_> {
-            fn from(owner: $owner) -> Self {
-                Self::Owned(owner.into())
-            }
-        })*
-    };
-}
-
-owners! {
-    OwnedFd, std::fs::File, std::net::TcpListener, std::net::TcpStream, std::net::UdpSocket,
-    std::os::unix::net::UnixListener, std::os::unix::net::UnixStream, std::os::unix::net::UnixDatagram,
-    std::io::PipeReader, std::io::PipeWriter,
-    std::process::ChildStdin, std::process::ChildStdout, std::process::ChildStderr,
-}
-
-/// What one of the program's descriptors 0, 1 and 2 is.
-#[derive(Debug, Default)]
-pub enum Stdio<'fd> {
-    /// This process's own, closed where that is closed.
-    #[default]
-    Inherit,
-    /// /dev/null.
-    Null,
-    /// A pipe, whose other end is in the [`Child`](crate::Child).
-    Piped,
-    /// Closed.
-    Closed,
-    /// This descriptor.
-    Descriptor(Source<'fd>),
-}
-
-impl<'fd, T: Into<Source<'fd>>> From<T> for Stdio<'fd> {
-    fn from(source: T) -> Self {
-        Self::Descriptor(source.into())
-    }
-}
-
 /// The directory of a cgroup.
+#[derive(Clone)]
 pub(crate) enum Cgroup<'fd> {
     Path(CString),
     Open(Source<'fd>),
@@ -156,19 +93,23 @@ pub(crate) enum Cgroup<'fd> {
 ///
 /// A mistake in a value is told by [`Launch::launch`]. One `Launch` can be launched several times, from several threads.
 ///
-/// Its `Debug` is the program and its arguments as a shell would take them.
+/// Its `Debug` is a line that a shell would take: see [below](#impl-Debug-for-Launch<'_>). A clone shares the descriptors that
+/// were given away: they are closed when the last of both is dropped.
+#[derive(Clone)]
 pub struct Launch<'fd> {
     pub(crate) program: CString,
     pub(crate) argv0: Option<CString>,
     pub(crate) arguments: Vec<CString>,
     pub(crate) environment: Environment<'fd>,
     pub(crate) directory: Option<CString>,
-    pub(crate) standard: [Stdio<'fd>; 3],
+    /// None where it was not asked for.
+    pub(crate) standard: [Option<Stdio<'fd>>; 3],
     pub(crate) descriptors: Vec<(RawFd, Source<'fd>)>,
     /// First and last number of each range.
     pub(crate) kept: Vec<(RawFd, RawFd)>,
     pub(crate) listening: Vec<Source<'fd>>,
     pub(crate) pulse: bool,
+    pub(crate) kill_on_drop: bool,
     /// What relay has the same options for, as far as methods have asked for it.
     pub(crate) settings: Settings<'static>,
     /// The texts of settings, in the order of the calls. Not read into the settings above, since some settings borrow theirs.
@@ -193,11 +134,12 @@ impl<'fd> Launch<'fd> {
             arguments: Vec::new(),
             environment: Environment::default(),
             directory: None,
-            standard: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
+            standard: [None, None, None],
             descriptors: Vec::new(),
             kept: Vec::new(),
             listening: Vec::new(),
             pulse: false,
+            kill_on_drop: false,
             settings: Settings {
                 nofile: Some(Limits { soft: limit::Limit::of_descriptors(1024), hard: limit::Limit::HARD }),
                 ..Settings::default()
@@ -275,19 +217,19 @@ impl<'fd> Launch<'fd> {
 
     /// The program's descriptor 0.
     pub fn stdin(&mut self, stdio: impl Into<Stdio<'fd>>) -> &mut Self {
-        self.standard[0] = stdio.into();
+        self.standard[0] = Some(stdio.into());
         self
     }
 
     /// The program's descriptor 1.
     pub fn stdout(&mut self, stdio: impl Into<Stdio<'fd>>) -> &mut Self {
-        self.standard[1] = stdio.into();
+        self.standard[1] = Some(stdio.into());
         self
     }
 
     /// The program's descriptor 2.
     pub fn stderr(&mut self, stdio: impl Into<Stdio<'fd>>) -> &mut Self {
-        self.standard[2] = stdio.into();
+        self.standard[2] = Some(stdio.into());
         self
     }
 
@@ -343,6 +285,16 @@ impl<'fd> Launch<'fd> {
     /// [`Child::pulse`](crate::Child::pulse), hangs up when the program is gone, whoever reaps it.
     pub fn pulse(&mut self) -> &mut Self {
         self.pulse = true;
+        self
+    }
+
+    /// Whether dropping the [`Child`](crate::Child) kills the program, with SIGKILL. Not by default. One that was waited for, or
+    /// left by [`Child::into_id`](crate::Child::into_id), is never killed.
+    ///
+    /// The drop does not wait for the death. What is dead right then is reaped; the rest is a zombie, of which this library
+    /// keeps the pidfd, until a later launch of this process reaps it. Processes that the program has started go on.
+    pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
+        self.kill_on_drop = kill;
         self
     }
 
@@ -798,13 +750,6 @@ impl<'fd> Launch<'fd> {
 
     fn mistake(&mut self, mistake: String) {
         self.mistake.get_or_insert(mistake);
-    }
-}
-
-impl fmt::Debug for Launch<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "{:?}", self.program)?;
-        self.arguments.iter().try_for_each(|argument| write!(out, " {argument:?}"))
     }
 }
 

@@ -49,12 +49,16 @@ mod dumpable;
 mod embedded;
 mod environment;
 mod error;
+mod find_program;
 mod in_place;
+mod inspect;
 mod interpreter;
 mod launch;
+mod output;
 mod prepared;
 mod relay;
 mod reserved;
+mod source;
 #[allow(unsafe_code, reason = "clone, on a stack of its own")]
 mod spawn;
 #[allow(unsafe_code, reason = "calls on processes that no safe crate has whole, and the host's environment")]
@@ -71,8 +75,18 @@ pub use exec_relay::status::Step;
 /// For the package for C.
 #[doc(hidden)]
 pub use exec_relay::text::Strings;
-pub use launch::{HARD_LIMIT, Launch, Limit, Source, Stdio, Vehicle};
+pub use find_program::find_program;
+pub use launch::{HARD_LIMIT, Launch, Limit, Vehicle};
 pub use reserved::reserve_descriptors;
+pub use source::{Source, Stdio};
+
+/// Threads may share them and hand them on.
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Launch>();
+    is_send_and_sync::<Child>();
+    is_send_and_sync::<Error>();
+};
 
 /// The examples of the README are run as the others are.
 #[cfg(doctest)]

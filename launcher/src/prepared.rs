@@ -17,9 +17,11 @@ use exec_relay::value::{Parent, Value};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::PipeFlags;
 
+use crate::child::Ends;
 use crate::descriptors::{NULL, beside, is_null, limit, open_among, pipe};
 use crate::error::Error;
-use crate::launch::{Cgroup, Launch, Stdio};
+use crate::launch::{Cgroup, Launch};
+use crate::source::Stdio;
 use crate::sys::{copy_of, of_errno};
 
 /// A launch with its pipes.
@@ -31,17 +33,20 @@ pub struct Prepared<'l> {
     pub wanted: Vec<(RawFd, RawFd)>,
     /// Which of 0, 1 and 2 are closed.
     pub closed: Vec<RawFd>,
-    /// Our ends.
-    pub pipes: [Option<OwnedFd>; 3],
-    pub pulse: Option<OwnedFd>,
+    pub ends: Ends,
     /// The program's ends, and what else is to be closed here when the launch is over.
     theirs: Vec<OwnedFd>,
 }
 
 impl<'l> Prepared<'l> {
-    pub fn new(launch: &'l Launch) -> Result<Self, Error> {
+    /// `standard` is what descriptors 0, 1 and 2 are where nobody has asked for anything.
+    pub fn new(launch: &'l Launch, standard: &[Stdio; 3]) -> Result<Self, Error> {
         if launch.exec_fd.is_none() && launch.program.as_bytes().first() != Some(&b'/') {
-            return Err(Error::Request { mistake: format!("{:?} is not an absolute path", launch.program) });
+            let mistake = format!(
+                "{:?} is not an absolute path: find_program finds one, in the folders of PATH or in the program's directory",
+                launch.program
+            );
+            return Err(Error::Request { mistake });
         }
         // In the child such a number is another file's, or nobody's.
         if launch.exec_fd.is_none() && OWN_DESCRIPTORS.iter().any(|own| launch.program.as_bytes().starts_with(own)) {
@@ -61,8 +66,7 @@ impl<'l> Prepared<'l> {
             }),
             wanted: Vec::new(),
             closed: Vec::new(),
-            pipes: [const { None }; 3],
-            pulse: None,
+            ends: Ends { pipes: [const { None }; 3], pulse: None },
             theirs: Vec::new(),
         };
         // Before anything is opened, which could get the number of one that is closed.
@@ -77,8 +81,8 @@ impl<'l> Prepared<'l> {
         for (target, source) in sources(launch) {
             prepared.want(target, source)?;
         }
-        for (target, stdio) in (0..).zip(&launch.standard) {
-            prepared.standard(target, stdio)?;
+        for (target, (asked_for, default)) in (0..).zip(launch.standard.iter().zip(standard)) {
+            prepared.standard(target, asked_for.as_ref().unwrap_or(default))?;
         }
         if launch.pulse {
             let (ours, theirs) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
@@ -92,7 +96,7 @@ impl<'l> Prepared<'l> {
                 ((3..).find(is_free).unwrap_or(3), theirs)
             };
             prepared.give(target, theirs)?;
-            prepared.pulse = Some(ours);
+            prepared.ends.pulse = Some(ours);
         }
         prepared.set_program_aside()?;
         prepared.open_cgroup()?;
@@ -205,7 +209,7 @@ impl<'l> Prepared<'l> {
             Stdio::Piped => {
                 let (reader, writer) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
                 let (ours, theirs) = if target == 0 { (writer, reader) } else { (reader, writer) };
-                self.pipes[target as usize] = Some(ours);
+                self.ends.pipes[target as usize] = Some(ours);
                 self.give(target, theirs)
             }
             Stdio::Closed => {
@@ -250,7 +254,7 @@ fn replaced(launch: &Launch) -> impl Iterator<Item = RawFd> {
 /// What was lent, by the number that it has in the program and the one here.
 fn sources(launch: &Launch) -> impl Iterator<Item = (RawFd, RawFd)> {
     let standard = (0..).zip(&launch.standard).filter_map(|(target, stdio)| match stdio {
-        Stdio::Descriptor(source) => Some((target, source)),
+        Some(Stdio::Descriptor(source)) => Some((target, source)),
         _ => None,
     });
     let numbered = launch.descriptors.iter().map(|(target, source)| (*target, source));

@@ -442,7 +442,7 @@ impl Report<'_, '_> {
                 // All its descriptors are closed, and it is about to be dead.
                 Ok(None) => {
                     let soon = Instant::now() + Duration::from_millis(1);
-                    let _ = wait_for(&[process.pidfd.as_fd()], PollFlags::IN, Some(soon));
+                    let _ = wait_for(&[process.pidfd()], PollFlags::IN, Some(soon));
                     if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
                         return End::TooLate;
                     }

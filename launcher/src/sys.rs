@@ -45,6 +45,14 @@ pub fn copy_of(number: RawFd) -> io::Result<OwnedFd> {
     }
 }
 
+/// This process's standard stream with this number, 0, 1 or 2.
+pub fn standard_stream<const NUMBER: RawFd>() -> BorrowedFd<'static> {
+    const { assert!(0 <= NUMBER && NUMBER <= 2) };
+    // SAFETY: as the standard library has it (`AsFd` of its streams), these stay open as long as the process. A launch finds
+    // out where one is closed all the same, and says so.
+    unsafe { BorrowedFd::borrow_raw(NUMBER) }
+}
+
 /// A socket of this library's own, which the host may close at any time, and open another file under its number: so it is
 /// known by its cookie, which the kernel gives to no other socket.
 pub struct Socket {

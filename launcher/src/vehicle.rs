@@ -9,9 +9,20 @@ use crate::in_place::{self, Lent};
 use crate::launch::{Launch, Vehicle};
 use crate::prepared::Prepared;
 use crate::relay;
+use crate::source::Stdio;
 
 impl Launch<'_> {
     /// Launches the program. Where this is no error, the program's file was found fit and its process executes it.
+    ///
+    /// ```
+    /// # use exec_relay_launcher::Launch;
+    /// let mut child = Launch::new("/bin/sleep").arg("0.01").launch()?;
+    /// assert!(child.wait()?.success());
+    ///
+    /// let error = Launch::new("/no/such/program").launch().expect_err("it is missing");
+    /// assert_eq!(error.to_string(), "cannot start /no/such/program: no such file (ENOENT)");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// A thread with a stack of 16 KiB, the smallest that there is, can call this; in a development build, of 48 KiB.
     ///
@@ -23,33 +34,38 @@ impl Launch<'_> {
     ///
     /// See [`Error`].
     pub fn launch(&self) -> Result<Child, Error> {
-        let mut prepared = self.prepare()?;
+        self.launch_with(&[const { Stdio::Inherit }; 3])
+    }
+
+    /// `standard` is what descriptors 0, 1 and 2 are where nobody has asked for anything.
+    pub(crate) fn launch_with(&self, standard: &[Stdio; 3]) -> Result<Child, Error> {
+        let mut prepared = self.prepare(standard)?;
         let process = match self.vehicle_for(prepared.slate.settings.reset)? {
             Vehicle::InPlace => in_place::launch(&mut prepared, Lent::default())?,
             Vehicle::Relay => relay::launch(&mut prepared, None)?,
             Vehicle::RelayAt(path) => relay::launch(&mut prepared, Some(path))?,
         };
-        Ok(Child::new(process, prepared.pipes, prepared.pulse))
+        Ok(Child::new(process, prepared.ends, self.kill_on_drop))
     }
 
     /// For the package for C: the same by [`Vehicle::InPlace`], with vectors of the caller's in the place of those that would
     /// be made of what was asked for. Only the kernel reads them.
     #[doc(hidden)]
     pub fn launch_in_place(&self, argv: Option<Strings>, envp: Option<Strings>) -> Result<Child, Error> {
-        let mut prepared = self.prepare()?;
+        let mut prepared = self.prepare(&[const { Stdio::Inherit }; 3])?;
         if *self.vehicle_for(prepared.slate.settings.reset)? != Vehicle::InPlace {
             return Err(Error::Request { mistake: "vectors are lent, which Vehicle::InPlace alone takes".to_owned() });
         }
         let process = in_place::launch(&mut prepared, Lent { arguments: argv, environment: envp })?;
-        Ok(Child::new(process, prepared.pipes, prepared.pulse))
+        Ok(Child::new(process, prepared.ends, self.kill_on_drop))
     }
 
-    fn prepare(&self) -> Result<Prepared<'_>, Error> {
+    fn prepare(&self, standard: &[Stdio; 3]) -> Result<Prepared<'_>, Error> {
         if let Some(mistake) = &self.mistake {
             return Err(Error::Request { mistake: mistake.clone() });
         }
         reap_left();
-        Prepared::new(self)
+        Prepared::new(self, standard)
     }
 
     /// The vehicle, for a program for which these attributes are reset. What belongs to the memory a child that shares this

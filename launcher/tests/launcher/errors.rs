@@ -62,7 +62,9 @@ fn mistakes_in_the_request() {
         r#"cannot launch: "A=B" is no name of an environment variable"#
     );
     let relative = fails(&Vehicle::InPlace, |_| {}, Path::new("true"));
-    assert_eq!(relative.to_string(), r#"cannot launch: "true" is not an absolute path"#);
+    let way_out =
+        "is not an absolute path: find_program finds one, in the folders of PATH or in the program's directory";
+    assert_eq!(relative.to_string(), format!(r#"cannot launch: "true" {way_out}"#));
     for path in ["/proc/self/fd/3", "/proc/thread-self/fd/3", "/dev/fd/3"] {
         let own = Launch::new(path).launch().map(|child| child.id()).expect_err("a number of this process");
         let mistake = format!("cannot launch: {path:?} is a descriptor of this process: lend it by exec_fd");
@@ -243,15 +245,8 @@ fn as_an_error_of_the_standard_library() {
     assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     let error = std::io::Error::from(fails(&Vehicle::InPlace, |_| {}, Path::new("relative")));
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    assert_eq!(error.to_string(), r#"cannot launch: "relative" is not an absolute path"#);
-}
-
-/// A line that a shell would take, as std::process::Command prints it.
-#[test]
-fn a_launch_as_text() {
-    let mut launch = Launch::new("/bin/echo");
-    launch.arg("a b").arg("").env("A", "B").stdin(Stdio::Null);
-    assert_eq!(format!("{launch:?}"), r#""/bin/echo" "a b" """#);
+    assert!(error.to_string().starts_with(r#"cannot launch: "relative" is not an absolute path"#), "{error}");
+    assert!(error.downcast::<Error>().is_ok());
 }
 
 /// No process, no zombie and no descriptor is left, whatever has failed.

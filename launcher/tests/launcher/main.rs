@@ -15,10 +15,12 @@ mod own_cgroup;
 
 mod attributes;
 mod calls;
+mod command;
 mod deadline;
 mod descriptors;
 mod environment;
 mod errors;
+mod find_program;
 mod hosts;
 mod killed;
 mod options;
