@@ -77,7 +77,7 @@ pub fn find_program(
 const LONGEST_PATH: usize = 4096;
 
 /// What execve(2) says of a file before it reads it.
-fn require_executable(program: &Path) -> Result<(), Errno> {
+pub(crate) fn require_executable(program: &Path) -> Result<(), Errno> {
     accessat(CWD, program, Access::EXEC_OK, AtFlags::EACCESS)?;
     let kind = FileType::from_raw_mode(stat(program)?.st_mode);
     if kind == FileType::RegularFile { Ok(()) } else { Err(Errno::ACCESS) }

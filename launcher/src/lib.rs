@@ -49,6 +49,7 @@ mod dumpable;
 mod embedded;
 mod environment;
 mod error;
+mod exec;
 mod find_program;
 mod in_place;
 mod inspect;

@@ -40,7 +40,8 @@ pub struct Prepared<'l> {
 
 impl<'l> Prepared<'l> {
     /// `standard` is what descriptors 0, 1 and 2 are where nobody has asked for anything.
-    pub fn new(launch: &'l Launch, standard: &[Stdio; 3]) -> Result<Self, Error> {
+    /// `is_child` tells whether the program is to be a child of this process, or this process itself.
+    pub fn new(launch: &'l Launch, standard: &[Stdio; 3], is_child: bool) -> Result<Self, Error> {
         if launch.exec_fd.is_none() && launch.program.as_bytes().first() != Some(&b'/') {
             let mistake = format!(
                 "{:?} is not an absolute path: find_program finds one, in the folders of PATH or in the program's directory",
@@ -56,7 +57,7 @@ impl<'l> Prepared<'l> {
         let mut prepared = Self {
             launch,
             slate: Box::new(Slate {
-                settings: settings(launch)?,
+                settings: settings(launch, is_child)?,
                 report: Report::Returned,
                 may_have_timers: false,
                 cgroup: None,
@@ -73,7 +74,8 @@ impl<'l> Prepared<'l> {
         for (target, source) in sources(launch) {
             sys::is_open(source).map_err(|errno| Error::Source { source, target, cause: of_errno(errno) })?;
         }
-        if let Some(target) = replaced(launch).find(|target| keeps(launch, *target)) {
+        let standard = [0, 1, 2].map(|target| launch.standard[target].as_ref().unwrap_or(&standard[target]));
+        if let Some(target) = replaced(launch, standard).find(|target| keeps(launch, *target)) {
             return Err(asked_wrongly(target, Errno::new(libc::EEXIST as u32)));
         }
         prepared.take_lent()?;
@@ -81,8 +83,8 @@ impl<'l> Prepared<'l> {
         for (target, source) in sources(launch) {
             prepared.want(target, source)?;
         }
-        for (target, (asked_for, default)) in (0..).zip(launch.standard.iter().zip(standard)) {
-            prepared.standard(target, asked_for.as_ref().unwrap_or(default))?;
+        for (target, stdio) in (0..).zip(standard) {
+            prepared.standard(target, stdio)?;
         }
         if launch.pulse {
             let (ours, theirs) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
@@ -242,9 +244,9 @@ fn keeps(launch: &Launch, target: RawFd) -> bool {
 }
 
 /// The program's descriptors that are to be something else than what has their number here.
-fn replaced(launch: &Launch) -> impl Iterator<Item = RawFd> {
+fn replaced<'a>(launch: &'a Launch, standard: [&'a Stdio; 3]) -> impl Iterator<Item = RawFd> {
     let renamed = sources(launch).filter(|(target, source)| target != source).map(|(target, _)| target);
-    let standard = (0..).zip(&launch.standard).filter_map(|(target, stdio)| match stdio {
+    let standard = (0..).zip(standard).filter_map(|(target, stdio)| match stdio {
         Stdio::Null | Stdio::Piped | Stdio::Closed => Some(target),
         Stdio::Inherit | Stdio::Descriptor(_) => None,
     });
@@ -272,7 +274,7 @@ fn asked_wrongly(target: RawFd, errno: Errno) -> Error {
 }
 
 /// The settings, with what they say of this process in the place of what it is.
-fn settings<'l>(launch: &'l Launch) -> Result<Settings<'l>, Error> {
+fn settings<'l>(launch: &'l Launch, is_child: bool) -> Result<Settings<'l>, Error> {
     let mut settings: Settings<'l> = launch.settings.clone();
     for (setting, text) in &launch.texts {
         // There is no mistake: it was read before.
@@ -287,7 +289,7 @@ fn settings<'l>(launch: &'l Launch) -> Result<Settings<'l>, Error> {
             settings.ignored.add(signal);
         }
     }
-    if settings.die_with_parent == Some(Parent::Any) && !is_child_elsewhere() {
+    if is_child && settings.die_with_parent == Some(Parent::Any) && !is_child_elsewhere() {
         settings.die_with_parent = Some(Parent::from_id(process::id()));
     }
     Ok(settings)

@@ -51,7 +51,7 @@ use crate::descriptors::{self, open_null, pipe};
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::prepared::Prepared;
-use crate::spawn::{Spawned, Work, spawn};
+use crate::spawn::{self, Spawned, Work, spawn};
 use crate::sys::{environment, has_memory, of_errno, page_size};
 use crate::vector::Vectors;
 use crate::wait::wait_for;
@@ -65,50 +65,10 @@ pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, E
     let timeout = launch.timeout.unwrap_or(Some(TIMEOUT));
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let (reader, writer) = pipe(PipeFlags::DIRECT).map_err(Error::host("a status pipe"))?;
-    // With room for the pipe, the relay and the program.
-    let mut kept = Vec::with_capacity(prepared.wanted.len() + 3);
-    kept.extend(prepared.kept());
-    // Under numbers that the program does not have: low ones, whatever they are here; their own where the low ones may be
-    // those of what the program inherits.
-    let has_own_numbers = prepared.slate.settings.keep_inherited;
-    let slate = &mut prepared.slate;
-    let mut beside = |descriptor: OwnedFd| {
-        let (descriptor, least) = if has_own_numbers {
-            let descriptor = descriptors::beside(&slate.descriptors, descriptor)?;
-            let number = descriptor.as_raw_fd();
-            (descriptor, number)
-        } else {
-            (descriptor, 3)
-        };
-        let target = slate.descriptors.add_beside(descriptor.as_raw_fd(), least, slate.program).map_err(of_errno)?;
-        Ok((descriptor, target))
-    };
-    let (writer, status) = beside(writer).map_err(Error::host("a status pipe"))?;
-    let relay = Relay::open(path, &mut beside)?;
-    if status == writer.as_raw_fd() {
-        kept.push(status);
-    }
-    // Relay would take its own file for what is inherited.
-    if let Program::File { file, number, .. } = &relay.program
-        && *number == file.as_raw_fd()
-        && !has_own_numbers
-    {
-        kept.push(*number);
-    }
-    let words = words(prepared, status);
-    let own = words.split_inclusive(|&byte| byte == 0).map(Text::within);
-    let of_program = [&launch.program].into_iter().chain(&launch.arguments).map(|argument| Text::from(&**argument));
-    let vectors = Vectors::new(own.chain(of_program), launch.environment.strings(None));
-    // The file that the relay is to execute has its number.
-    kept.extend(prepared.slate.program);
+    let (line, writer) = Line::new(prepared, path, Some(writer))?;
+    let vectors = line.vectors(launch);
     let names = names_of_program(prepared);
-    let work = ExecRelay {
-        program: &relay.program,
-        kept: &kept,
-        arguments: vectors.arguments(),
-        environment: vectors.environment().unwrap_or_else(|| environment()),
-        slate: &mut prepared.slate,
-    };
+    let work = line.work(&vectors, &mut prepared.slate);
     let spawned = spawn(work).map_err(|(what, cause)| Error::of_spawn(launch.program().to_owned(), what, cause))?;
     drop(writer);
 
@@ -121,7 +81,94 @@ pub fn launch(prepared: &mut Prepared, path: Option<&Path>) -> Result<Process, E
         }
     };
     let report = Report { reader, path, timeout, deadline, prepared, arguments: vectors.arguments(), names };
-    report.conclude(process, &relay)
+    report.conclude(process, &line.relay)
+}
+
+/// Has this process execute the relay, which makes it the program. Returns only where that failed.
+pub fn replace(prepared: &mut Prepared, path: Option<&Path>) -> Error {
+    let line = match Line::new(prepared, path, None) {
+        Ok((line, _)) => line,
+        Err(error) => return error,
+    };
+    let vectors = line.vectors(prepared.launch);
+    match spawn::replace(line.work(&vectors, &mut prepared.slate)) {
+        Ok(failure) => failed_before_relay(prepared, path, failure),
+        Err((what, cause)) => Error::Host { what, cause },
+    }
+}
+
+/// The relay's command line, and what its process has beside the program's descriptors.
+struct Line {
+    relay: Relay,
+    words: Vec<u8>,
+    /// What is to stay open at the exec.
+    kept: Vec<Descriptor>,
+}
+
+impl Line {
+    /// Without a status pipe the relay tells a failure by a message and its exit status.
+    ///
+    /// Returns also what the child needs of `status`.
+    fn new(
+        prepared: &mut Prepared,
+        path: Option<&Path>,
+        status: Option<OwnedFd>,
+    ) -> Result<(Self, Option<OwnedFd>), Error> {
+        // With room for the pipe, the relay and the program.
+        let mut kept = Vec::with_capacity(prepared.wanted.len() + 3);
+        kept.extend(prepared.kept());
+        // Under numbers that the program does not have: low ones, whatever they are here; their own where the low ones may be
+        // those of what the program inherits.
+        let has_own_numbers = prepared.slate.settings.keep_inherited;
+        let slate = &mut prepared.slate;
+        let mut beside = |descriptor: OwnedFd| {
+            let (descriptor, least) = if has_own_numbers {
+                let descriptor = descriptors::beside(&slate.descriptors, descriptor)?;
+                let number = descriptor.as_raw_fd();
+                (descriptor, number)
+            } else {
+                (descriptor, 3)
+            };
+            let target =
+                slate.descriptors.add_beside(descriptor.as_raw_fd(), least, slate.program).map_err(of_errno)?;
+            Ok((descriptor, target))
+        };
+        let status = status.map(&mut beside).transpose().map_err(Error::host("a status pipe"))?;
+        let relay = Relay::open(path, &mut beside)?;
+        if let Some((writer, number)) = &status
+            && writer.as_raw_fd() == *number
+        {
+            kept.push(*number);
+        }
+        // Relay would take its own file for what is inherited.
+        if let Program::File { file, number, .. } = &relay.program
+            && file.as_raw_fd() == *number
+            && !has_own_numbers
+        {
+            kept.push(*number);
+        }
+        let words = words(prepared, status.as_ref().map(|&(_, number)| number));
+        // The file that the relay is to execute has its number.
+        kept.extend(prepared.slate.program);
+        Ok((Self { relay, words, kept }, status.map(|(writer, _)| writer)))
+    }
+
+    /// The relay's arguments, which end with the program's, and the environment.
+    fn vectors<'s>(&'s self, launch: &'s Launch) -> Vectors<'s> {
+        let own = self.words.split_inclusive(|&byte| byte == 0).map(Text::within);
+        let of_program = [&launch.program].into_iter().chain(&launch.arguments).map(|argument| Text::from(&**argument));
+        Vectors::new(own.chain(of_program), launch.environment.strings(None))
+    }
+
+    fn work<'a, 'l>(&'a self, vectors: &'a Vectors, slate: &'a mut Slate<'l>) -> ExecRelay<'a, 'l> {
+        ExecRelay {
+            program: &self.relay.program,
+            kept: &self.kept,
+            arguments: vectors.arguments(),
+            environment: vectors.environment().unwrap_or_else(|| environment()),
+            slate,
+        }
+    }
 }
 
 /// The relay was not executed, and the child has ended.
@@ -285,11 +332,14 @@ fn name_of(program: &Path) -> Vec<u8> {
 }
 
 /// relay's arguments up to the program; see its README. Each ends with a NUL, and none of what is written here holds another.
-fn words(prepared: &Prepared, status: RawFd) -> Vec<u8> {
+fn words(prepared: &Prepared, status: Option<RawFd>) -> Vec<u8> {
     let launch = prepared.launch;
     // Room for what most launches ask for.
     let mut words = Vec::with_capacity(256);
-    let _ = write!(words, "relay\0--status={status}");
+    words.extend_from_slice(b"relay");
+    if let Some(status) = status {
+        let _ = write!(words, "\0--status={status}");
+    }
     let kept = prepared.wanted.iter().map(|(target, _)| target).filter(|&&target| target > 2);
     for (index, target) in kept.enumerate() {
         let _ = write!(words, "{}{target}", if index == 0 { "\0--keep=" } else { "," });

@@ -276,14 +276,9 @@ static KNOWN: AtomicU8 = AtomicU8::new(Way::Fetch as u8);
 
 impl Way {
     fn known() -> Self {
-        // valgrind ends a process that asks for CLONE_FILES, rather than to refuse it. What it was started with tells: to look
-        // at what another thread may be changing (setenv(3)) is not safe.
-        static IS_VALGRIND: LazyLock<bool> = LazyLock::new(|| {
-            let environment = fs::read("/proc/self/environ").unwrap_or_default();
-            environment.split(|&byte| byte == 0).any(|variable| variable.starts_with(b"VALGRIND_LAUNCHER="))
-        });
         match KNOWN.load(Ordering::Relaxed) {
-            _ if *IS_VALGRIND => Self::Copy,
+            // Which ends a process that asks for CLONE_FILES, rather than to refuse it.
+            _ if is_valgrind() => Self::Copy,
             known if known == Self::Fetch as u8 => Self::Fetch,
             known if known == Self::Share as u8 => Self::Share,
             _ => Self::Copy,
@@ -307,6 +302,16 @@ impl Way {
         }
         next
     }
+}
+
+/// Whether this process runs under valgrind. What it was started with tells: to look at what another thread may be changing
+/// (setenv(3)) is not safe.
+fn is_valgrind() -> bool {
+    static IS_VALGRIND: LazyLock<bool> = LazyLock::new(|| {
+        let environment = fs::read("/proc/self/environ").unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|variable| variable.starts_with(b"VALGRIND_LAUNCHER="))
+    });
+    *IS_VALGRIND
 }
 
 /// What the child was refused.
@@ -522,6 +527,55 @@ fn start<'l, W: Work<'l>>(stack: &Stack, shared: &mut Shared<W>) -> io::Result<(
             Ok((id, owned(id, shared)?))
         }
     }
+}
+
+/// Does the work in this very process, which then executes the program in its own place. Returns only where that failed: what the
+/// work says, or what a thread for it lacks.
+///
+/// The thread has a descriptor table of its own, a copy of this process's, which goes with it where it fails. It shares all
+/// else, so the work must change nothing else that is to stay as it is here. By a successful execve(2) all other threads end,
+/// and that one takes the place of the first.
+pub fn replace<'l, W: Work<'l>>(work: W) -> Result<Failure, (&'static str, io::Error)> {
+    const THREAD: &str = "a thread with a descriptor table of its own";
+    // valgrind ends a process that asks for such a thread.
+    if is_valgrind() {
+        return Err((THREAD, io::Error::from_raw_os_error(libc::ENOSYS)));
+    }
+    let stack = Stack::take().map_err(|cause| ("a stack", cause))?;
+    let blocked = Blocked::new().map_err(|cause| ("a blocked signal mask", cause))?;
+    let mut shared = (work, None);
+    let all_but_files = libc::CLONE_VM | libc::CLONE_SIGHAND | libc::CLONE_FS | libc::CLONE_SYSVSEM;
+    let flags = libc::CLONE_THREAD | libc::CLONE_VFORK | all_but_files;
+    // SAFETY: as in `start`: a stack of the thread's own; this thread waits until the other one has ended, and has lent it its
+    // thread-local storage, which is not touched.
+    let id = unsafe { libc::clone(thread::<W>, stack.top(), flags, (&raw mut shared).cast()) };
+    let refused = io::Error::last_os_error();
+    if id != -1 {
+        // It lets go of the memory a little before it closes its descriptors, and is gone.
+        let soon = Instant::now() + Duration::from_secs(1);
+        // SAFETY: touches no memory, and sends nothing.
+        while unsafe { libc::syscall(libc::SYS_tgkill, process::id(), id, 0) } == 0 && Instant::now() < soon {
+            std::thread::yield_now();
+        }
+    }
+    drop(blocked);
+    stack.put_back();
+    // A thread that was made has left a failure.
+    shared.1.filter(|_| id != -1).ok_or((THREAD, refused))
+}
+
+/// Where the thread of [`replace`] begins. It ends when this returns.
+extern "C" fn thread<'l, W: Work<'l>>(shared: *mut c_void) -> c_int {
+    // SAFETY: `replace` passes these, which outlive the thread, and nobody else touches them.
+    let (work, failure) = unsafe { &mut *shared.cast::<(W, Option<Failure>)>() };
+    // SAFETY: no other code runs in this thread, which has all signals blocked (1), and it was made without CLONE_FILES: its
+    // table is its own (2).
+    let table = unsafe { DescriptorTable::seize() };
+    *failure = Some(match work.prepare(table) {
+        Ok(()) => work.exec(),
+        Err(failure) => failure,
+    });
+    0
 }
 
 /// `CLONE_INTO_CGROUP` of linux/sched.h, which is too wide for the type that `libc` gives it.

@@ -39,7 +39,7 @@ impl Launch<'_> {
 
     /// `standard` is what descriptors 0, 1 and 2 are where nobody has asked for anything.
     pub(crate) fn launch_with(&self, standard: &[Stdio; 3]) -> Result<Child, Error> {
-        let mut prepared = self.prepare(standard)?;
+        let mut prepared = self.prepare(standard, true)?;
         let process = match self.vehicle_for(prepared.slate.settings.reset)? {
             Vehicle::InPlace => in_place::launch(&mut prepared, Lent::default())?,
             Vehicle::Relay => relay::launch(&mut prepared, None)?,
@@ -52,7 +52,7 @@ impl Launch<'_> {
     /// be made of what was asked for. Only the kernel reads them.
     #[doc(hidden)]
     pub fn launch_in_place(&self, argv: Option<Strings>, envp: Option<Strings>) -> Result<Child, Error> {
-        let mut prepared = self.prepare(&[const { Stdio::Inherit }; 3])?;
+        let mut prepared = self.prepare(&[const { Stdio::Inherit }; 3], true)?;
         if *self.vehicle_for(prepared.slate.settings.reset)? != Vehicle::InPlace {
             return Err(Error::Request { mistake: "vectors are lent, which Vehicle::InPlace alone takes".to_owned() });
         }
@@ -60,12 +60,12 @@ impl Launch<'_> {
         Ok(Child::new(process, prepared.ends, self.kill_on_drop))
     }
 
-    fn prepare(&self, standard: &[Stdio; 3]) -> Result<Prepared<'_>, Error> {
+    pub(crate) fn prepare(&self, standard: &[Stdio; 3], is_child: bool) -> Result<Prepared<'_>, Error> {
         if let Some(mistake) = &self.mistake {
             return Err(Error::Request { mistake: mistake.clone() });
         }
         reap_left();
-        Prepared::new(self, standard)
+        Prepared::new(self, standard, is_child)
     }
 
     /// The vehicle, for a program for which these attributes are reset. What belongs to the memory a child that shares this

@@ -20,6 +20,7 @@ mod deadline;
 mod descriptors;
 mod environment;
 mod errors;
+mod exec;
 mod find_program;
 mod hosts;
 mod killed;
