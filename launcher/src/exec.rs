@@ -30,7 +30,10 @@ impl Launch<'_> {
     /// parent and children; all threads end. Nothing is dropped and no exit handler runs: flush what is to be written.
     ///
     /// This process executes a relay, [`Vehicle::Relay`] unless [`Vehicle::RelayAt`] is chosen, and the relay becomes the
-    /// program. So each failure is told in one of two ways:
+    /// program. A build without the feature `embedded` carries none: choose [`Vehicle::RelayAt`] there. Who is not root keeps
+    /// only the ambient capabilities.
+    ///
+    /// Each failure is told in one of two ways:
     ///
     /// - Until the relay runs, this returns the error, and nothing of this process has changed, but for the cgroup where one was
     ///   asked for. Other threads have gone on all the time. That the program, its interpreter and its directory are there

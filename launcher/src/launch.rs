@@ -126,7 +126,8 @@ pub struct Launch<'fd> {
 }
 
 impl<'fd> Launch<'fd> {
-    /// A launch of the program at this absolute path. PATH is never searched. With [`Self::exec_fd`] it is any name.
+    /// A launch of the program at this absolute path. PATH is never searched: [`find_program`](crate::find_program) does that.
+    /// With [`Self::exec_fd`] it is any name.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut launch = Self {
             program: CString::default(),
@@ -170,7 +171,8 @@ impl<'fd> Launch<'fd> {
         self
     }
 
-    /// Passes this as the program's `argv[0]` instead of its path.
+    /// Passes this as the program's `argv[0]` instead of its path. A [`std::process::Command`] calls it `arg0`.
+    #[doc(alias = "arg0")]
     pub fn argv0(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         self.argv0 = Some(self.string(name.as_ref()));
         self
@@ -204,12 +206,20 @@ impl<'fd> Launch<'fd> {
     ///
     /// What is not edited reaches the program as it is here, to the byte: strings without `=` and names that are there
     /// twice as well. Variables that are set come before those that are inherited.
+    ///
+    /// ```
+    /// # use exec_relay_launcher::Launch;
+    /// let mut launch = Launch::new("/usr/bin/env");
+    /// let output = launch.env_exactly([c"A=1", c"no name", c"A=2"]).output()?;
+    /// assert_eq!(output.stdout, b"A=1\nno name\nA=2\n");
+    /// # Ok::<(), exec_relay_launcher::Error>(())
+    /// ```
     pub fn env_exactly<S: Into<Cow<'fd, CStr>>>(&mut self, strings: impl IntoIterator<Item = S>) -> &mut Self {
         self.environment.replace(strings.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The program's current directory. It is changed after descriptors were dealt with (CVE-2024-21626).
+    /// The program's current directory. It has no say in where the program lies, which is an absolute path. It is changed after descriptors were dealt with (CVE-2024-21626).
     pub fn current_dir(&mut self, directory: impl AsRef<OsStr>) -> &mut Self {
         self.directory = Some(self.string(directory.as_ref()));
         self
@@ -235,6 +245,18 @@ impl<'fd> Launch<'fd> {
 
     /// The program's descriptor `to` is what `source` is here. Any numbers, cycles included, and one source for several:
     /// it works as if all happened at once. Two sources for one number are a mistake, more than 330 are another.
+    ///
+    /// A source is lent by a reference, and given away otherwise: [`Source`] says what can be one.
+    ///
+    /// ```
+    /// # use exec_relay_launcher::Launch;
+    /// use std::net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut launch = Launch::new("/bin/true");
+    /// assert!(launch.fd(3, &listener).status()?.success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fd(&mut self, to: RawFd, source: impl Into<Source<'fd>>) -> &mut Self {
         if to < 0 {
             self.mistake(format!("{to} is no descriptor"));
@@ -321,6 +343,7 @@ impl<'fd> Launch<'fd> {
     }
 
     /// Begins a session; see setsid(2).
+    #[doc(alias = "setsid")]
     pub fn session(&mut self) -> &mut Self {
         self.settings.session = true;
         self

@@ -8,7 +8,11 @@ use crate::launch::Launch;
 use crate::source::Stdio;
 
 impl Launch<'_> {
-    /// [`Self::launch`] by the name that [`std::process::Command`] has for it.
+    /// [`Self::launch`], by the name that [`std::process::Command`] has for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::launch`].
     pub fn spawn(&self) -> Result<Child, Error> {
         self.launch()
     }
