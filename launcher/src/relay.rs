@@ -280,7 +280,8 @@ fn embedded(beside: &mut Beside) -> Result<Relay, Error> {
     })?;
     // Its number, or since Linux 6.14 the file's own name.
     let names = vec![number.to_string().into_bytes(), name_of(Path::new("memfd:relay"))];
-    let path = CString::new(format!("/proc/self/fd/{number}")).unwrap_or_default();
+    // Of the thread's own table, which is not the process's where this process itself executes it.
+    let path = CString::new(format!("/proc/thread-self/fd/{number}")).unwrap_or_default();
     Ok(Relay { program: Program::File { file, number, path }, names })
 }
 

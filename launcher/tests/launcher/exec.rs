@@ -18,7 +18,7 @@ use exec_relay_launcher::{Error, Launch, Stdio, Step, Vehicle};
 use tempfile::{TempDir, tempfile};
 
 use crate::slate::Slate;
-use crate::support::{alone, assert_root, open_descriptors, probe, relay, script, set_disposition};
+use crate::support::{alone, assert_root, open_descriptors, probe, refuse, relay, script, set_disposition};
 
 /// Runs `body` in a process of its own, which becomes another program: what that printed, and its number. Nothing in that process.
 fn become_another(name: &str, part: &str, body: impl FnOnce()) -> Option<(Output, u32)> {
@@ -87,9 +87,15 @@ fn leak() -> RawFd {
 #[test]
 fn a_clean_slate_from_a_busy_process() {
     let name = "exec::a_clean_slate_from_a_busy_process";
-    for (part, vehicle) in ways() {
+    // The file in memory is then executed by a path, whose number is another file's in this process.
+    let without_execveat = "without execveat";
+    for (part, vehicle) in ways().into_iter().chain([(without_execveat, None)]) {
         let found = become_another(name, part, || {
             leak();
+            let _others: Vec<File> = (0..20).map(|_| File::open("/bin/false").expect("false")).collect();
+            if part == without_execveat {
+                refuse(libc::SYS_execveat, &[], libc::ENOSYS);
+            }
             let file = tempfile().expect("a file");
             let begun = Barrier::new(5);
             std::thread::scope(|scope| {
