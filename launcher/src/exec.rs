@@ -10,7 +10,7 @@
 //! its own (src/spawn.rs), so that no other thread ever sees it, nor hands it on to a child.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use exec_relay::errno::Errno;
 use exec_relay::status::{Failure, Step};
@@ -88,8 +88,10 @@ impl Launch<'_> {
         let failed = |step| move |errno: io::Error| Failure::new(step, errno_of(&errno), 0);
         if prepared.slate.program.is_none() {
             require_executable(self.program()).map_err(Into::into).map_err(failed(Step::Exec))?;
-            if let Some(interpreter) = interpreter(self.program()) {
-                interpreter.metadata().map_err(failed(Step::Interpreter))?;
+            // A relative one depends on the directory.
+            let is_missing = |path: PathBuf| path.is_absolute() && path.try_exists().is_ok_and(|is_there| !is_there);
+            if interpreter(self.program()).is_some_and(is_missing) {
+                return Err(Failure::new(Step::Interpreter, Errno::new(libc::ENOENT as u32), 0));
             }
         }
         if let Some(directory) = self.get_current_dir() {

@@ -45,6 +45,9 @@ fn inside() {
 
     let error = Launch::new("/no/such").vehicle(Vehicle::Relay).launch().map(|child| child.id());
     assert_eq!(error.expect_err("it is missing").errno(), Some(libc::ENOENT));
+
+    let error = Launch::new("/bin/true").exec();
+    assert!(matches!(error, Error::Host { what: "a thread with a descriptor table of its own", .. }), "{error:?}");
 }
 
 /// Everything works, by each vehicle, with descriptors that the child is lent, fetches and receives.
