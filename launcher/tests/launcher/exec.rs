@@ -161,7 +161,8 @@ fn settings() {
 /// All of this process that a failure could have changed.
 fn state() -> (BTreeSet<RawFd>, Vec<String>) {
     let status = fs::read_to_string("/proc/thread-self/status").expect("/proc");
-    let names = ["Threads", "Uid", "Groups", "Sig", "Shd", "Cap", "NoNewPrivs", "Umask"];
+    let names =
+        ["Threads", "Uid", "Groups", "SigPnd", "SigBlk", "SigIgn", "SigCgt", "Shd", "Cap", "NoNewPrivs", "Umask"];
     let kept = status.lines().filter(|line| names.iter().any(|name| line.starts_with(name))).map(str::to_owned);
     let more = ["/proc/self/limits", "/proc/self/oom_score_adj"].map(|path| fs::read_to_string(path).expect("/proc"));
     let here = env::current_dir().expect("a directory").to_str().expect("UTF-8").to_owned();
