@@ -1,42 +1,35 @@
-//! Waits for several programs at once in one asynchronous thread: a pidfd is readable once its program has ended.
+//! Waits for several programs at once in one asynchronous thread.
 //!
 //! cargo run --example tokio
-
-#![allow(unsafe_code, reason = "tokio wants a promise about the descriptor")]
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use exec_relay_launcher::{Child, Launch, Stdio};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use exec_relay_launcher::tokio::Child;
+use exec_relay_launcher::{Launch, Stdio};
+use tokio::time::timeout;
 
-/// Has the event loop watch the pidfd.
-fn watched(child: Child) -> Result<AsyncFd<Child>, Box<dyn Error>> {
-    // SAFETY: a child's descriptor is always the same one, and stays open for as long as the child lives.
-    Ok(unsafe { AsyncFd::register_with_interest(child, Interest::READABLE) }?)
-}
-
-/// Waits for the program's end without blocking the thread.
-async fn ended(child: Child) -> Result<std::process::ExitStatus, Box<dyn Error>> {
-    let mut child = watched(child)?;
-    drop(child.readable().await?);
-    Ok(child.get_mut().wait()?)
+fn sleep(seconds: &str) -> Result<Child, Box<dyn Error>> {
+    Ok(Child::from_std(Launch::new("/bin/sleep").arg(seconds).stdin(Stdio::Null).launch()?)?)
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let start = |seconds| Launch::new("/bin/sleep").arg(seconds).stdin(Stdio::Null).launch();
-    let (first, second, endless) = (start("0.1")?, start("0.2")?, start("1000")?);
+    let (mut first, mut second, mut endless) = (sleep("0.1")?, sleep("0.2")?, sleep("1000")?);
     let began = Instant::now();
-    let (first, second) = tokio::join!(ended(first), ended(second));
+    let (first, second) = tokio::join!(first.wait(), second.wait());
     println!("both have ended after {} ms: {}, {}", began.elapsed().as_millis(), first?, second?);
 
     // One that takes too long is killed by its pidfd, which can never hit another process.
-    let endless = watched(endless)?;
-    if tokio::time::timeout(Duration::from_millis(100), endless.readable()).await.is_err() {
-        endless.get_ref().kill()?;
+    if timeout(Duration::from_millis(100), endless.wait()).await.is_err() {
+        endless.kill().await?;
     }
-    println!("the third one: {}", ended(endless.into_inner()).await?);
+    println!("the third one: {}", endless.wait().await?);
+
+    // A future that is cancelled kills the program whose child it owns, where it was asked for.
+    let mut endless = sleep("1000")?;
+    endless.kill_on_drop(true);
+    let output = timeout(Duration::from_millis(100), endless.wait_with_output()).await;
+    println!("the fourth one {}", if output.is_err() { "was killed" } else { "has ended" });
     Ok(())
 }

@@ -155,6 +155,18 @@ impl Child {
         process.is_left = true;
         id
     }
+
+    /// Whether its end is known, and its number may be another process's.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_reaped(&self) -> bool {
+        self.process.status.is_some()
+    }
+
+    /// Whether dropping this kills the program. What it was before.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_kill_on_drop(&mut self, is_killed: bool) -> bool {
+        std::mem::replace(&mut self.process.kill_on_drop, is_killed)
+    }
 }
 
 impl AsFd for Child {

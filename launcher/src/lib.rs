@@ -64,6 +64,8 @@ mod source;
 mod spawn;
 #[allow(unsafe_code, reason = "calls on processes that no safe crate has whole, and the host's environment")]
 mod sys;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[allow(unsafe_code, reason = "vectors of pointers to strings that are borrowed")]
 mod vector;
 mod vehicle;
