@@ -4,6 +4,7 @@ use exec_relay::attribute::AttributeSet;
 use exec_relay::text::Strings;
 
 use crate::child::{Child, reap_left};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::in_place::{self, Lent};
 use crate::launch::{Launch, Vehicle};
@@ -58,6 +59,20 @@ impl Launch<'_> {
         }
         let process = in_place::launch(&mut prepared, Lent { arguments: argv, environment: envp })?;
         Ok(Child::new(process, prepared.ends, self.kill_on_drop))
+    }
+
+    /// For the package for C, whose functions tell a mistake at once: the first one since this was called last, which is
+    /// forgotten here.
+    #[doc(hidden)]
+    pub fn take_mistake(&mut self) -> Option<String> {
+        self.mistake.take()
+    }
+
+    /// For the package for C: this process's own environment again, whatever it is when the program is launched.
+    #[doc(hidden)]
+    pub fn env_inherited(&mut self) -> &mut Self {
+        self.environment = Environment::default();
+        self
     }
 
     pub(crate) fn prepare(&self, standard: &[Stdio; 3], is_child: bool) -> Result<Prepared<'_>, Error> {

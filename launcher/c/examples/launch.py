@@ -6,16 +6,16 @@ LD_LIBRARY_PATH=/usr/local/lib python3 launcher/c/examples/launch.py
 import ctypes
 import os
 
-library = ctypes.CDLL("libexec_relay_launcher.so")
-for name in ("exec_relay_launch_new",):
-    getattr(library, name).restype = ctypes.c_void_p
+library = ctypes.CDLL("libexec_relay.so.0")
+library.exec_relay_launch_new.restype = ctypes.c_void_p
 
 
 class Error(ctypes.Structure):
     """struct ExecRelayError of exec_relay.h."""
 
     _fields_ = [
-        ("kind", ctypes.c_int),
+        ("size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
         ("step", ctypes.c_uint32),
         ("error_number", ctypes.c_int32),
         ("detail", ctypes.c_int32),
@@ -33,7 +33,7 @@ def launch(program, *arguments):
         for argument in arguments:
             library.exec_relay_launch_arg(handle, os.fsencode(argument))
         library.exec_relay_launch_stdio(handle, 1, PIPED)
-        child, error = ctypes.c_void_p(), Error()
+        child, error = ctypes.c_void_p(), Error(size=ctypes.sizeof(Error))
         if library.exec_relay_launch_start(handle, ctypes.byref(child), ctypes.byref(error)) != 0:
             raise OSError(error.error_number, error.message.decode())
         return child

@@ -9,10 +9,10 @@ use exec_relay_launcher::Child;
 
 use crate::cancellation::Uncancelled;
 
-/// A program that was launched: an opaque handle.
+/// A program that was launched.
 pub struct ExecRelayChild(pub(crate) Child);
 
-/// Frees a child and closes its descriptors. The process goes on; one that has ended is reaped. NULL is let be.
+/// Frees a child. The process goes on.
 ///
 /// # Safety
 ///
@@ -26,18 +26,40 @@ pub unsafe extern "C" fn exec_relay_child_free(child: *mut ExecRelayChild) {
     }
 }
 
+/// Frees a child, and leaves its process to the caller.
+///
+/// # Safety
+///
+/// 1. `child` must be a child that has not been freed, and that nobody uses any more.
+/// 2. `pidfd` must be a pointer to write to, or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_child_into_pid(child: *mut ExecRelayChild, pidfd: *mut i32) -> i32 {
+    let _uncancelled = Uncancelled::new();
+    if !pidfd.is_null() {
+        // SAFETY: the child is this thread's (1).
+        let copy = match unsafe { &*child }.0.pidfd().try_clone_to_owned() {
+            Ok(copy) => copy,
+            Err(error) => return outcome(Err(error)),
+        };
+        // SAFETY: it can be written to (2).
+        unsafe { *pidfd = copy.into_raw_fd() };
+    }
+    // SAFETY: it was made by exec_relay_launch_start, and is freed once (1).
+    unsafe { Box::from_raw(child) }.0.into_id() as i32
+}
+
 /// Its process identifier.
 ///
 /// # Safety
 ///
 /// 1. `child` must be a child that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_child_id(child: *const ExecRelayChild) -> i32 {
+pub unsafe extern "C" fn exec_relay_child_pid(child: *const ExecRelayChild) -> i32 {
     // SAFETY: the child is this thread's (1).
     unsafe { &*child }.0.id() as i32
 }
 
-/// Its pidfd, readable once the program has ended. It is the child's: do not close it.
+/// Its pidfd, which stays the child's.
 ///
 /// # Safety
 ///
@@ -48,7 +70,7 @@ pub unsafe extern "C" fn exec_relay_child_pidfd(child: *const ExecRelayChild) ->
     unsafe { &*child }.0.pidfd().as_raw_fd()
 }
 
-/// Takes the other end of the pulse; -1 where it was not asked for or has been taken. It is the caller's to close.
+/// Takes the other end of the pulse.
 ///
 /// # Safety
 ///
@@ -56,11 +78,10 @@ pub unsafe extern "C" fn exec_relay_child_pidfd(child: *const ExecRelayChild) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_take_pulse(child: *mut ExecRelayChild) -> i32 {
     // SAFETY: the child is this thread's (1).
-    unsafe { &mut *child }.0.take_pulse().map_or(-1, IntoRawFd::into_raw_fd)
+    unsafe { &mut *child }.0.take_pulse().map_or(-libc::EBADF, IntoRawFd::into_raw_fd)
 }
 
-/// Takes the other end of the pipe that the program has as its descriptor `target`, 0 to 2; -1 where it was not asked for
-/// or has been taken. It is the caller's to close.
+/// Takes the other end of the pipe that the program has as its descriptor `target`.
 ///
 /// # Safety
 ///
@@ -73,14 +94,12 @@ pub unsafe extern "C" fn exec_relay_child_take_pipe(child: *mut ExecRelayChild, 
         0 => child.stdin.take().map(OwnedFd::from),
         1 => child.stdout.take().map(OwnedFd::from),
         2 => child.stderr.take().map(OwnedFd::from),
-        _ => None,
+        _ => return -libc::EINVAL,
     };
-    pipe.map_or(-1, IntoRawFd::into_raw_fd)
+    pipe.map_or(-libc::EBADF, IntoRawFd::into_raw_fd)
 }
 
-/// Waits for the program's end, `milliseconds` at the most, or for as long as it takes where that is negative; then the
-/// other end of its standard input is closed first, unless it was taken, so that it cannot wait for us. Returns 1
-/// and its status in `*status`, as waitpid(2) has it; 0 where it still runs; or the negative errno.
+/// Waits for the program's end.
 ///
 /// # Safety
 ///
@@ -108,7 +127,7 @@ pub unsafe extern "C" fn exec_relay_child_wait(child: *mut ExecRelayChild, milli
     }
 }
 
-/// Sends a signal by the pidfd. Returns 0 or the negative errno.
+/// Sends a signal by the pidfd.
 ///
 /// # Safety
 ///

@@ -1,8 +1,10 @@
 //! What went wrong.
 
 use std::ffi::c_char;
+use std::mem;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::ptr;
 
 use exec_relay_launcher::{Concern, Error};
 
@@ -34,27 +36,36 @@ pub enum ExecRelayKind {
     MayHaveBegun = 10,
 }
 
-/// A failure. Nothing is left behind, no process and no descriptor, but for what EXEC_RELAY_KIND_TIMEOUT says.
+/// A failure, as far as the caller's structure has room for it. Its members are those of the first release; later ones are
+/// appended.
 #[repr(C)]
 pub struct ExecRelayError {
-    /// What kind of failure it is.
-    pub kind: ExecRelayKind,
-    /// The public number of the step that failed, as relay's README lists them; else 0.
+    /// The size of the caller's structure.
+    pub size: usize,
+    /// An `ExecRelayKind`.
+    pub kind: i32,
+    /// The public number of the step that failed, else 0.
     pub step: u32,
-    /// The errno that tells why, else 0.
+    /// What the function returned, without its sign.
     pub error_number: i32,
-    /// The descriptor, signal, process, user, group, resource, capability or attribute that it concerns, by its number, or
-    /// for a step that this library does not know whatever the
-    /// relay's record says; for EXEC_RELAY_KIND_KILLED and EXEC_RELAY_KIND_MAY_HAVE_BEGUN how the process ended, as
-    /// waitpid(2) has it; for EXEC_RELAY_KIND_TIMEOUT 1 where the process was killed but is not dead yet, inside a call that
-    /// the kernel does not give up; else 0.
+    /// What it concerns, by its number.
     pub detail: i32,
-    /// A sentence fit for a user, ended by a NUL, cut off where it is too long.
+    /// A sentence that ends with a NUL, cut off where it is too long.
     pub message: [c_char; 512],
 }
 
-impl From<&Error> for ExecRelayError {
-    fn from(error: &Error) -> Self {
+/// How large the structure was in the first release.
+const FIRST_SIZE: usize = mem::offset_of!(ExecRelayError, message) + 512;
+
+/// More than the structure will ever have: whoever says so has not set its size.
+const MOST: usize = 4096;
+
+impl ExecRelayError {
+    pub(crate) fn none() -> Self {
+        Self { size: 0, kind: ExecRelayKind::None as i32, step: 0, error_number: 0, detail: 0, message: [0; 512] }
+    }
+
+    pub(crate) fn new(error: &Error, error_number: i32) -> Self {
         let mut message = [0; 512];
         let (sentence, room) = (error.to_string(), message.len() - 1);
         for (target, byte) in message.iter_mut().take(room).zip(sentence.bytes()) {
@@ -80,8 +91,49 @@ impl From<&Error> for ExecRelayError {
             Error::UnknownStep { number, .. } => *number,
             _ => error.step().map_or(0, |step| step.number().into()),
         };
-        Self { kind, step, error_number: error.errno().unwrap_or(0), detail, message }
+        Self { size: 0, kind: kind as i32, step, error_number, detail, message }
     }
+
+    /// Fills the caller's structure, whatever its release knows of: what it has no room for is left out, and what this one
+    /// knows nothing of is 0.
+    ///
+    /// # Safety
+    ///
+    /// 1. `error` must be NULL, or have a size that [`has_a_size`] accepts, and that many bytes must be there to write to.
+    pub(crate) unsafe fn tell(mut self, error: *mut Self) {
+        if error.is_null() {
+            return;
+        }
+        // SAFETY: it is there, and so are that many bytes, since it has that size (1). The structures do not overlap.
+        unsafe {
+            self.size = (*error).size;
+            let known = self.size.min(size_of::<Self>());
+            ptr::copy_nonoverlapping((&raw const self).cast::<u8>(), error.cast(), known);
+            error.cast::<u8>().add(known).write_bytes(0, self.size - known);
+        }
+    }
+}
+
+/// Whether an error can be told in this structure.
+///
+/// # Safety
+///
+/// 1. `error` must be NULL, or have a size to read.
+pub(crate) unsafe fn has_a_size(error: *const ExecRelayError) -> bool {
+    // SAFETY: there is a size where it is not NULL (1).
+    error.is_null() || (FIRST_SIZE..=MOST).contains(unsafe { &(*error).size })
+}
+
+/// The errno for a failure, whether or not one tells why.
+pub(crate) fn errno_of(error: &Error) -> i32 {
+    error.errno().unwrap_or(match error {
+        Error::Request { .. } => libc::EINVAL,
+        Error::NotShared { .. } => libc::EOPNOTSUPP,
+        Error::Timeout { .. } => libc::ETIMEDOUT,
+        Error::Protocol { .. } => libc::EPROTO,
+        // It is gone, and nobody can wait for it.
+        _ => libc::ECHILD,
+    })
 }
 
 fn number_of(concern: &Concern) -> i32 {

@@ -1,46 +1,75 @@
 //! What to launch, and how.
 
-use std::ffi::c_char;
+use std::ffi::{CStr, OsStr, c_char};
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::ptr;
 use std::time::Duration;
 
 use exec_relay_launcher::{Child, Error, Launch, Stdio, Vehicle};
 
 use crate::cancellation::Uncancelled;
 use crate::child::{ExecRelayChild, outcome};
-use crate::error::ExecRelayError;
-use crate::strings::text;
+use crate::error::{ExecRelayError, errno_of, has_a_size};
+use crate::strings::{each, strings, text};
 
-/// A program to be launched: an opaque handle.
+/// A program to be launched.
 pub struct ExecRelayLaunch {
     request: Launch<'static>,
-    /// The first mistake that only C can make.
-    mistake: Option<String>,
+    /// The first mistake, and the errno that was returned for it.
+    mistake: Option<(i32, String)>,
 }
 
 impl ExecRelayLaunch {
-    fn mistake(&mut self, mistake: String) {
-        self.mistake.get_or_insert(mistake);
+    /// Notes a mistake for the launch to tell, and returns what tells of it at once.
+    fn mistake(&mut self, errno: i32, mistake: String) -> i32 {
+        self.mistake.get_or_insert((errno, mistake));
+        -errno
     }
 
-    fn start(&self) -> Result<Child, Error> {
-        match &self.mistake {
-            Some(mistake) => Err(Error::Request { mistake: mistake.clone() }),
-            None => self.request.launch(),
+    /// Changes the request. Returns 0, or -EINVAL where that was a mistake.
+    fn with(&mut self, change: impl FnOnce(&mut Launch<'static>)) -> i32 {
+        change(&mut self.request);
+        match self.request.take_mistake() {
+            None => 0,
+            Some(mistake) => self.mistake(libc::EINVAL, mistake),
         }
     }
 
+    /// Changes it by a string, which NULL is none.
+    ///
+    /// # Safety
+    ///
+    /// 1. `string` must be NULL, or end with a NUL.
+    unsafe fn with_text(&mut self, string: *const c_char, change: impl FnOnce(&mut Launch<'static>, &OsStr)) -> i32 {
+        // SAFETY: it ends with a NUL (1), and is used here alone.
+        match unsafe { text(string) } {
+            Some(string) => self.with(|launch| change(launch, string)),
+            None => self.mistake(libc::EINVAL, "NULL is no string".to_owned()),
+        }
+    }
+
+    /// Changes it by a descriptor, or returns -EBADF where that is not open.
+    ///
     /// # Safety
     ///
     /// 1. Where it is open, the descriptor must stay so for as long as this launch is used.
-    unsafe fn lent(&mut self, descriptor: i32) -> Option<BorrowedFd<'static>> {
+    unsafe fn with_descriptor(
+        &mut self,
+        descriptor: i32,
+        change: impl FnOnce(&mut Launch<'static>, BorrowedFd<'static>),
+    ) -> i32 {
         // SAFETY: what is returned is used by this launch alone (1).
-        let lent = unsafe { lent(descriptor) };
-        if lent.is_none() {
-            self.mistake(format!("descriptor {descriptor} is not open"));
+        match unsafe { lent(descriptor) } {
+            Some(descriptor) => self.with(|launch| change(launch, descriptor)),
+            None => self.mistake(libc::EBADF, format!("descriptor {descriptor} is not open")),
         }
-        lent
+    }
+
+    fn start(&self) -> Result<Child, (i32, Error)> {
+        match &self.mistake {
+            Some((errno, mistake)) => Err((*errno, Error::Request { mistake: mistake.clone() })),
+            None => self.request.launch().map_err(|error| (errno_of(&error), error)),
+        }
     }
 }
 
@@ -86,13 +115,7 @@ pub(crate) unsafe fn lent(descriptor: i32) -> Option<BorrowedFd<'static>> {
     Some(unsafe { BorrowedFd::borrow_raw(descriptor) })
 }
 
-/// Reserves descriptors with low numbers for `count` launches at the same time, 32 at the most. Returns 0 or the negative errno:
-/// -EMFILE where no number below 64 is free any more.
-///
-/// It is worth calling in a host that opens thousands of descriptors, early, before it does. Where a sandbox, Yama or
-/// PR_SET_DUMPABLE forbids a child to fetch descriptors from its parent (pidfd_getfd(2)), a launch with pipes or descriptors of
-/// high numbers otherwise makes the kernel copy all that is open. Each takes two descriptors, close-on-exec, which stay open:
-/// one below 64, one above. A host that closes them, or forks, can call it again; launches work without.
+/// Reserves descriptors with low numbers for `count` launches at the same time.
 #[unsafe(no_mangle)]
 pub extern "C" fn exec_relay_reserve(count: i32) -> i32 {
     let _uncancelled = Uncancelled::new();
@@ -100,19 +123,19 @@ pub extern "C" fn exec_relay_reserve(count: i32) -> i32 {
     outcome(exec_relay_launcher::reserve_descriptors(usize::try_from(count).unwrap_or(usize::MAX)))
 }
 
-/// A launch of the program at this absolute path. Never NULL; to be freed by exec_relay_launch_free.
+/// A launch of the program at this absolute path.
 ///
 /// # Safety
 ///
-/// 1. `program` must end with a NUL.
+/// 1. `program` must be NULL, or end with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_new(program: *const c_char) -> *mut ExecRelayLaunch {
-    // SAFETY: it ends with a NUL, and is copied here (1).
-    let request = Launch::new(unsafe { text(program) });
+    // SAFETY: it ends with a NUL, and is copied here (1). NULL is no absolute path either.
+    let request = Launch::new(unsafe { text(program) }.unwrap_or_default());
     Box::into_raw(Box::new(ExecRelayLaunch { request, mistake: None }))
 }
 
-/// Frees a launch. Nothing happens to what it has launched. NULL is let be.
+/// Frees a launch.
 ///
 /// # Safety
 ///
@@ -129,28 +152,16 @@ pub unsafe extern "C" fn exec_relay_launch_free(launch: *mut ExecRelayLaunch) {
 // What is plain data is an option of relay, and passed as text. These functions remain: for strings that a host computes,
 // which it need not glue to an option's name; for descriptors of the host's; and for what relay has no option for.
 
-/// Any option of relay as text, "--name=value" or "--name": "--umask=027", "--setsid", "--nofile=1024:hard",
-/// "--ignore=PIPE,HUP", "--keep=5,7-9", "--user=1000:1000", "--caps=none", "--limit=core=0", "--unset=NAME",
-/// "--clear-env". What it means is in relay's README and manual.
-///
-/// It takes effect in the order of the calls. Not those that say where relay reports or that print something; and not
-/// "--fd", "--pulse", "--listen-fds" and "--exec-fd", which name descriptors by their numbers: exec_relay_launch_fd,
-/// exec_relay_launch_pulse, exec_relay_launch_listen_fd and exec_relay_launch_exec_fd take them.
-///
-/// As long as a child of EXEC_RELAY_VEHICLE_IN_PLACE that changes its user ("--user") has not become the program, this
-/// process is not dumpable, PR_SET_DUMPABLE(2const); the launch sets that back. By a relay there is no such moment.
+/// Any option of relay as text.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
-/// 2. Each string must end with a NUL.
+/// 2. Each string must be NULL, or end with a NUL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_option(launch: *mut ExecRelayLaunch, option: *const c_char) {
-    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.option(text(option));
-    }
+pub unsafe extern "C" fn exec_relay_launch_option(launch: *mut ExecRelayLaunch, option: *const c_char) -> i32 {
+    // SAFETY: the launch is this thread's (1); the string ends with a NUL (2) and is copied here.
+    unsafe { (*launch).with_text(option, |launch, option| _ = launch.option(option)) }
 }
 
 /// Adds an argument.
@@ -158,14 +169,11 @@ pub unsafe extern "C" fn exec_relay_launch_option(launch: *mut ExecRelayLaunch, 
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
-/// 2. Each string must end with a NUL.
+/// 2. Each string must be NULL, or end with a NUL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_arg(launch: *mut ExecRelayLaunch, argument: *const c_char) {
-    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.arg(text(argument));
-    }
+pub unsafe extern "C" fn exec_relay_launch_arg(launch: *mut ExecRelayLaunch, argument: *const c_char) -> i32 {
+    // SAFETY: the launch is this thread's (1); the string ends with a NUL (2) and is copied here.
+    unsafe { (*launch).with_text(argument, |launch, argument| _ = launch.arg(argument)) }
 }
 
 /// Passes this as `argv[0]`.
@@ -173,14 +181,11 @@ pub unsafe extern "C" fn exec_relay_launch_arg(launch: *mut ExecRelayLaunch, arg
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
-/// 2. Each string must end with a NUL.
+/// 2. Each string must be NULL, or end with a NUL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_argv0(launch: *mut ExecRelayLaunch, name: *const c_char) {
-    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.argv0(text(name));
-    }
+pub unsafe extern "C" fn exec_relay_launch_argv0(launch: *mut ExecRelayLaunch, name: *const c_char) -> i32 {
+    // SAFETY: the launch is this thread's (1); the string ends with a NUL (2) and is copied here.
+    unsafe { (*launch).with_text(name, |launch, name| _ = launch.argv0(name)) }
 }
 
 /// Sets an environment variable.
@@ -188,18 +193,37 @@ pub unsafe extern "C" fn exec_relay_launch_argv0(launch: *mut ExecRelayLaunch, n
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
-/// 2. Each string must end with a NUL.
+/// 2. Each string must be NULL, or end with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_env(
     launch: *mut ExecRelayLaunch,
     name: *const c_char,
     value: *const c_char,
-) {
+) -> i32 {
     // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
     unsafe {
-        let launch = &mut *launch;
-        launch.request.env(text(name), text(value));
+        match text(name) {
+            Some(name) => (*launch).with_text(value, |launch, value| _ = launch.env(name, value)),
+            None => (*launch).mistake(libc::EINVAL, "NULL is no name".to_owned()),
+        }
     }
+}
+
+/// The whole environment, string by string.
+///
+/// # Safety
+///
+/// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
+/// 2. `envp` must be NULL, or a vector of strings that ends with a NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exec_relay_launch_environment(launch: *mut ExecRelayLaunch, envp: *const *mut c_char) -> i32 {
+    // SAFETY: a vector, or NULL (2), which is read here.
+    let strings = unsafe { strings(envp) };
+    // SAFETY: the launch is this thread's (1).
+    unsafe { &mut *launch }.with(|launch| match strings {
+        Some(strings) => _ = launch.env_exactly(each(strings).map(CStr::to_owned)),
+        None => _ = launch.env_inherited(),
+    })
 }
 
 /// The program's current directory.
@@ -207,193 +231,158 @@ pub unsafe extern "C" fn exec_relay_launch_env(
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
-/// 2. Each string must end with a NUL.
+/// 2. Each string must be NULL, or end with a NUL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_current_dir(launch: *mut ExecRelayLaunch, directory: *const c_char) {
-    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.current_dir(text(directory));
-    }
+pub unsafe extern "C" fn exec_relay_launch_current_dir(launch: *mut ExecRelayLaunch, directory: *const c_char) -> i32 {
+    // SAFETY: the launch is this thread's (1); the string ends with a NUL (2) and is copied here.
+    unsafe { (*launch).with_text(directory, |launch, directory| _ = launch.current_dir(directory)) }
 }
 
-/// What the program's descriptor `target`, 0 to 2, is: one of EXEC_RELAY_STDIO_INHERIT and the others.
+/// What the program's descriptor `target`, 0 to 2, is.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, target: i32, stdio: i32) {
+pub unsafe extern "C" fn exec_relay_launch_stdio(launch: *mut ExecRelayLaunch, target: i32, stdio: i32) -> i32 {
     // SAFETY: the launch is this thread's (1).
-    unsafe {
-        let launch = &mut *launch;
-        // C passes any number.
-        let stdio = match stdio {
-            _ if stdio == ExecRelayStdio::Inherit as i32 => Stdio::Inherit,
-            _ if stdio == ExecRelayStdio::Null as i32 => Stdio::Null,
-            _ if stdio == ExecRelayStdio::Piped as i32 => Stdio::Piped,
-            _ if stdio == ExecRelayStdio::Closed as i32 => Stdio::Closed,
-            _ => return launch.mistake(format!("{stdio} is no ExecRelayStdio")),
-        };
-        match target {
-            0 => _ = launch.request.stdin(stdio),
-            1 => _ = launch.request.stdout(stdio),
-            2 => _ = launch.request.stderr(stdio),
-            _ => launch.mistake(format!("{target} is no standard descriptor")),
-        }
+    let launch = unsafe { &mut *launch };
+    // C passes any number.
+    let stdio = match stdio {
+        _ if stdio == ExecRelayStdio::Inherit as i32 => Stdio::Inherit,
+        _ if stdio == ExecRelayStdio::Null as i32 => Stdio::Null,
+        _ if stdio == ExecRelayStdio::Piped as i32 => Stdio::Piped,
+        _ if stdio == ExecRelayStdio::Closed as i32 => Stdio::Closed,
+        _ => return launch.mistake(libc::EINVAL, format!("{stdio} is no ExecRelayStdio")),
+    };
+    match target {
+        0 => launch.with(|launch| _ = launch.stdin(stdio)),
+        1 => launch.with(|launch| _ = launch.stdout(stdio)),
+        2 => launch.with(|launch| _ = launch.stderr(stdio)),
+        _ => launch.mistake(libc::EINVAL, format!("{target} is no standard descriptor")),
     }
 }
 
-/// The program's descriptor `target` is what `source` is here. Any permutation works. It is a mistake where `source` is not
-/// open by now.
+/// The program's descriptor `target` is what `source` is here.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 /// 2. The descriptor must be open whenever the launch is started.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, target: i32, source: i32) {
+pub unsafe extern "C" fn exec_relay_launch_fd(launch: *mut ExecRelayLaunch, target: i32, source: i32) -> i32 {
     let _uncancelled = Uncancelled::new();
     // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
-    unsafe {
-        let launch = &mut *launch;
-        if let Some(source) = launch.lent(source) {
-            launch.request.fd(target, source);
-        }
-    }
+    unsafe { (*launch).with_descriptor(source, |launch, source| _ = launch.fd(target, source)) }
 }
 
-/// Adds a listening socket; see sd_listen_fds(3).
+/// Adds a listening socket.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 /// 2. The descriptor must be open whenever the launch is started.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_listen_fd(launch: *mut ExecRelayLaunch, socket: i32) {
+pub unsafe extern "C" fn exec_relay_launch_listen_fd(launch: *mut ExecRelayLaunch, socket: i32) -> i32 {
     let _uncancelled = Uncancelled::new();
     // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
-    unsafe {
-        let launch = &mut *launch;
-        if let Some(socket) = launch.lent(socket) {
-            launch.request.listen_fds([socket]);
-        }
-    }
+    unsafe { (*launch).with_descriptor(socket, |launch, socket| _ = launch.listen_fds([socket])) }
 }
 
-/// The program's cgroup, by a descriptor of its directory. The new process enters it first of all. By a path it is
-/// exec_relay_launch_option(launch, "--cgroup=DIR"). The last of both counts. It is a mistake where the descriptor is not
-/// open by now.
+/// The program's cgroup, by a descriptor of its directory.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 /// 2. The descriptor must be open whenever the launch is started.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_cgroup(launch: *mut ExecRelayLaunch, directory: i32) {
+pub unsafe extern "C" fn exec_relay_launch_cgroup(launch: *mut ExecRelayLaunch, directory: i32) -> i32 {
     let _uncancelled = Uncancelled::new();
     // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
-    unsafe {
-        let launch = &mut *launch;
-        if let Some(directory) = launch.lent(directory) {
-            launch.request.cgroup(directory);
-        }
-    }
+    unsafe { (*launch).with_descriptor(directory, |launch, directory| _ = launch.cgroup(directory)) }
 }
 
-/// Executes the file that the descriptor is open on. The path given to exec_relay_launch_new is then only the program's
-/// `argv[0]`, and need not be absolute. The program does not have the descriptor. A script needs it, under the same number:
-/// exec_relay_launch_option(launch, "--keep=5"). It is a mistake where the descriptor is not open by now.
+/// Executes the file that the descriptor is open on.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 /// 2. The descriptor must be open whenever the launch is started.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_exec_fd(launch: *mut ExecRelayLaunch, file: i32) {
+pub unsafe extern "C" fn exec_relay_launch_exec_fd(launch: *mut ExecRelayLaunch, file: i32) -> i32 {
     let _uncancelled = Uncancelled::new();
     // SAFETY: the launch is this thread's (1), and the descriptor stays open for it (2).
-    unsafe {
-        let launch = &mut *launch;
-        if let Some(file) = launch.lent(file) {
-            launch.request.exec_fd(file);
-        }
-    }
+    unsafe { (*launch).with_descriptor(file, |launch, file| _ = launch.exec_fd(file)) }
 }
 
-/// Gives the program one end of a pipe, whose other end hangs up when it is gone.
+/// Gives the program one end of a pipe.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_pulse(launch: *mut ExecRelayLaunch) {
+pub unsafe extern "C" fn exec_relay_launch_pulse(launch: *mut ExecRelayLaunch) -> i32 {
     // SAFETY: the launch is this thread's (1).
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.pulse();
-    }
+    unsafe { &mut *launch }.with(|launch| _ = launch.pulse())
 }
 
-/// Leaves RLIMIT_NOFILE as it is here. The default is a soft limit of 1024, the most that select(2) can handle.
+/// Leaves RLIMIT_NOFILE as it is here.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_keep_nofile(launch: *mut ExecRelayLaunch) {
+pub unsafe extern "C" fn exec_relay_launch_keep_nofile(launch: *mut ExecRelayLaunch) -> i32 {
     // SAFETY: the launch is this thread's (1).
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.keep_nofile();
-    }
+    unsafe { &mut *launch }.with(|launch| _ = launch.keep_nofile())
 }
 
-/// How many milliseconds the launch may take; a negative number for as long as it takes. Only a relay can keep to a time:
-/// where no vehicle is chosen, EXEC_RELAY_VEHICLE_RELAY is taken for it, and EXEC_RELAY_VEHICLE_IN_PLACE is a mistake. Where
-/// this is not called, a launch by a relay may take 30,000.
+/// How many milliseconds the launch may take.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_timeout(launch: *mut ExecRelayLaunch, milliseconds: i64) {
+pub unsafe extern "C" fn exec_relay_launch_timeout(launch: *mut ExecRelayLaunch, milliseconds: i64) -> i32 {
     // SAFETY: the launch is this thread's (1).
-    unsafe {
-        let launch = &mut *launch;
-        launch.request.timeout(u64::try_from(milliseconds).ok().map(Duration::from_millis));
-    }
+    unsafe { &mut *launch }.with(|launch| {
+        launch.timeout(u64::try_from(milliseconds).ok().map(Duration::from_millis));
+    })
 }
 
-/// How to launch it, one of EXEC_RELAY_VEHICLE_IN_PLACE and the others. `path` is that of the relay for EXEC_RELAY_VEHICLE_RELAY_AT, and not looked at otherwise.
+/// How to launch it.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread uses meanwhile.
 /// 2. `path` must end with a NUL, or be NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn exec_relay_launch_vehicle(launch: *mut ExecRelayLaunch, vehicle: i32, path: *const c_char) {
-    // SAFETY: the launch is this thread's (1); strings end with a NUL (2) and are copied here.
-    unsafe {
-        let launch = &mut *launch;
-        let vehicle = match vehicle {
-            _ if vehicle == ExecRelayVehicle::InPlace as i32 => Vehicle::InPlace,
-            _ if vehicle == ExecRelayVehicle::Relay as i32 => Vehicle::Relay,
-            _ if vehicle == ExecRelayVehicle::RelayAt as i32 => Vehicle::RelayAt(PathBuf::from(text(path))),
-            _ => return launch.mistake(format!("this library has no ExecRelayVehicle {vehicle}")),
-        };
-        launch.request.vehicle(vehicle);
-    }
+pub unsafe extern "C" fn exec_relay_launch_vehicle(
+    launch: *mut ExecRelayLaunch,
+    vehicle: i32,
+    path: *const c_char,
+) -> i32 {
+    // SAFETY: the launch is this thread's (1).
+    let launch = unsafe { &mut *launch };
+    let vehicle = match vehicle {
+        _ if vehicle == ExecRelayVehicle::InPlace as i32 => Vehicle::InPlace,
+        _ if vehicle == ExecRelayVehicle::Relay as i32 => Vehicle::Relay,
+        _ if vehicle == ExecRelayVehicle::RelayAt as i32 => {
+            // SAFETY: the string ends with a NUL (2) and is copied here.
+            return unsafe { launch.with_text(path, |launch, path| _ = launch.vehicle(Vehicle::RelayAt(path.into()))) };
+        }
+        _ => return launch.mistake(libc::EINVAL, format!("this library has no ExecRelayVehicle {vehicle}")),
+    };
+    launch.with(|launch| _ = launch.vehicle(vehicle))
 }
 
-/// Launches the program. Returns 0 and a child in `*child`, to be freed by exec_relay_child_free, or -1, and says why in
-/// `*error`, unless that is NULL.
+/// Launches the program.
 ///
 /// # Safety
 ///
 /// 1. `launch` must be a launch that has not been freed, and that no other thread changes meanwhile.
 /// 2. `child` must be a pointer to write to.
-/// 3. `error` must be a pointer to write to, or NULL.
+/// 3. `error` must be NULL, or a structure whose size is set, with that many bytes to write to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_launch_start(
     launch: *const ExecRelayLaunch,
@@ -401,20 +390,19 @@ pub unsafe extern "C" fn exec_relay_launch_start(
     error: *mut ExecRelayError,
 ) -> i32 {
     let _uncancelled = Uncancelled::new();
-    // SAFETY: a launch that nobody changes (1).
-    match unsafe { &*launch }.start() {
-        Ok(launched) => {
-            let launched = Box::into_raw(Box::new(ExecRelayChild(launched)));
-            // SAFETY: it can be written to (2).
-            unsafe { *child = launched };
-            0
-        }
-        Err(failure) => {
-            if !error.is_null() {
-                // SAFETY: it can be written to (3); what was there needs no drop.
-                unsafe { error.write(ExecRelayError::from(&failure)) };
-            }
-            -1
-        }
+    // SAFETY: a size is there to read (3).
+    if !unsafe { has_a_size(error) } {
+        return -libc::EINVAL;
     }
+    // SAFETY: a launch that nobody changes (1).
+    let (launched, errno, told) = match unsafe { &*launch }.start() {
+        Ok(launched) => (Box::into_raw(Box::new(ExecRelayChild(launched))), 0, ExecRelayError::none()),
+        Err((errno, failure)) => (ptr::null_mut(), errno, ExecRelayError::new(&failure, errno)),
+    };
+    // SAFETY: both can be written to (2, 3), the second one as much as its size says, which was looked at.
+    unsafe {
+        *child = launched;
+        told.tell(error);
+    }
+    -errno
 }

@@ -1,5 +1,7 @@
-//! exec-relay-launcher for C, and for whatever can call C: see `include/exec_relay.h`, which is made of this, in the
-//! order of these modules.
+//! exec-relay-launcher for C, and for whatever can call C. `include/exec_relay.h` tells what each function does, and what
+//! C programmers must see to; here stands what the code goes by.
+
+pub mod version;
 
 pub mod launch;
 

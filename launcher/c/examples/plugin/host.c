@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static void *forks(void *unused) {
 
 /* Launches a program that lists its descriptors. The fourth is what it lists them by. */
 static int lists_three(ExecRelayVehicle vehicle) {
-    ExecRelayError error;
+    ExecRelayError error = EXEC_RELAY_ERROR_INIT;
     ExecRelayChild *child;
     ExecRelayLaunch *launch = exec_relay_launch_new("/bin/sh");
     exec_relay_launch_vehicle(launch, vehicle, NULL);
