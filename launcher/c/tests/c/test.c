@@ -209,7 +209,7 @@ static void environments(ExecRelayVehicle vehicle) {
         }
         CHECK(exec_relay_launch_start(launch, &child, &error) == 0);
         exec_relay_launch_free(launch);
-        char said[65536];
+        static char said[1 << 20];
         size_t length = 0;
         ssize_t count;
         int output = exec_relay_child_take_pipe(child, 1);
