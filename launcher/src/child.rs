@@ -150,10 +150,16 @@ impl Child {
     /// Leaves the process to whoever waits for its number: unlike dropping this, it never reaps, nor kills. Closes all
     /// descriptors.
     pub fn into_id(self) -> u32 {
+        self.into_id_and_pidfd().0
+    }
+
+    /// For the package for C: the same, with the pidfd.
+    #[doc(hidden)]
+    pub fn into_id_and_pidfd(self) -> (u32, OwnedFd) {
         let id = self.id();
         let mut process = self.process;
         process.is_left = true;
-        id
+        (id, process.pidfd.take().expect("it is there until this is dropped"))
     }
 
     /// Whether its end is known, and its number may be another process's.

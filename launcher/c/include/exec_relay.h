@@ -218,8 +218,7 @@ void exec_relay_child_free(ExecRelayChild *child);
  * on it is the caller's to wait for, by waitpid(2) for instance. Not for a child whose end exec_relay_child_wait has
  * told: its number may be another process's by now.
  *
- * Where `pidfd` is not NULL, `*pidfd` becomes a pidfd of it, close-on-exec and the caller's to close. Where none can
- * be had, this returns the negative errno, -EMFILE for instance, and the child stays as it is. */
+ * Where `pidfd` is not NULL, `*pidfd` becomes its pidfd, close-on-exec and the caller's to close. This never fails. */
 int32_t exec_relay_child_into_pid(ExecRelayChild *child, int32_t *pidfd);
 
 /* The process's number. */
@@ -259,6 +258,16 @@ int32_t exec_relay_child_signal(const ExecRelayChild *child, int32_t signal);
  * request that cannot be expressed, -EBADF where a descriptor is not open, -ECHILD where the process was gone before
  * the program began or nobody can tell whether it had. */
 int32_t exec_relay_spawn(const char *path, char *const *argv, char *const *envp, const int32_t *fds, size_t fd_count);
+
+/* The absolute path of the program that execvp(3) would execute for `name`, for exec_relay_launch_new, which does not
+ * search. `path` is a list of directories with colons between them, getenv("PATH") for instance; NULL is
+ * "/bin:/usr/bin", which execvp(3) takes where PATH is not set. `directory` is where the program will run: a name with
+ * a slash is joined to it, and so are relative directories in `path`. NULL is this process's.
+ *
+ * Writes the path and a NUL into `buffer`, which has `size` bytes, and returns the path's length. -ENOENT where
+ * there is no such program, -EACCES where there are only such that this process may not execute, -ERANGE where the
+ * buffer is too small. PATH_MAX bytes are enough for what a launch can execute. */
+int32_t exec_relay_find_program(const char *name, const char *path, const char *directory, char *buffer, size_t size);
 
 /* Reserves descriptors with low numbers for `count` launches at the same time, 32 at the most. -EMFILE where no number
  * below 64 is free any more.

@@ -35,17 +35,13 @@ pub unsafe extern "C" fn exec_relay_child_free(child: *mut ExecRelayChild) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exec_relay_child_into_pid(child: *mut ExecRelayChild, pidfd: *mut i32) -> i32 {
     let _uncancelled = Uncancelled::new();
-    if !pidfd.is_null() {
-        // SAFETY: the child is this thread's (1).
-        let copy = match unsafe { &*child }.0.pidfd().try_clone_to_owned() {
-            Ok(copy) => copy,
-            Err(error) => return outcome(Err(error)),
-        };
-        // SAFETY: it can be written to (2).
-        unsafe { *pidfd = copy.into_raw_fd() };
-    }
     // SAFETY: it was made by exec_relay_launch_start, and is freed once (1).
-    unsafe { Box::from_raw(child) }.0.into_id() as i32
+    let (id, own) = unsafe { Box::from_raw(child) }.0.into_id_and_pidfd();
+    if !pidfd.is_null() {
+        // SAFETY: it can be written to (2).
+        unsafe { *pidfd = own.into_raw_fd() };
+    }
+    id as i32
 }
 
 /// Its process identifier.

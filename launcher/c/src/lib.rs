@@ -9,6 +9,8 @@ pub mod child;
 
 pub mod spawn;
 
+pub mod find_program;
+
 pub mod error;
 
 mod cancellation;

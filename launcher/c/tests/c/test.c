@@ -160,6 +160,27 @@ static void sizes(void) {
     exec_relay_launch_free(launch);
 }
 
+/* Programs by their names, and where they are started. */
+static void finds(void) {
+    char found[4096], exact[8];
+    int length = exec_relay_find_program("sh", "/no/such:/bin", NULL, found, sizeof found);
+    CHECK(length == 7 && strcmp(found, "/bin/sh") == 0);
+    CHECK(exec_relay_find_program("sh", NULL, NULL, found, sizeof found) == 7 && strcmp(found, "/bin/sh") == 0);
+    CHECK(exec_relay_find_program("sh", "bin", "/", exact, 8) == 7 && strcmp(exact, "/bin/sh") == 0);
+    memset(exact, 'x', sizeof exact);
+    CHECK(exec_relay_find_program("sh", "bin", "/", exact, 7) == -ERANGE && exact[0] == 'x');
+    CHECK(exec_relay_find_program("sh", "bin", "/", NULL, 0) == -ERANGE);
+    CHECK(exec_relay_find_program("bin/sh", "/no/such", "/", found, sizeof found) == 7);
+    CHECK(exec_relay_find_program("no-such-program", "/bin", NULL, found, sizeof found) == -ENOENT);
+    CHECK(exec_relay_find_program("passwd", "/etc", NULL, found, sizeof found) == -EACCES);
+    CHECK(exec_relay_find_program(NULL, "/bin", NULL, found, sizeof found) == -EINVAL);
+    /* Below this process's directory. */
+    char here[4096];
+    CHECK(getcwd(here, sizeof here) != NULL);
+    length = exec_relay_find_program("./name", NULL, NULL, found, sizeof found);
+    CHECK(length > 0 && strncmp(found, here, strlen(here)) == 0 && strcmp(found + length - 5, "/name") == 0);
+}
+
 /* The number and a pidfd, for a host that waits itself. */
 static void into_pid(ExecRelayVehicle vehicle) {
     for (int with_pidfd = 0; with_pidfd < 2; with_pidfd++) {
@@ -529,6 +550,7 @@ int main(void) {
     CHECK(strcmp(exec_relay_version(), EXEC_RELAY_VERSION) == 0);
     mistakes();
     sizes();
+    finds();
     a_timeout();
     one_call();
     verbatim();
