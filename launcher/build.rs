@@ -66,7 +66,8 @@ fn build() -> PathBuf {
     if let Some(vendored) = [&library, &root].into_iter().find(|package| package.join(".cargo-checksum.json").exists())
     {
         set("source.crates-io.replace-with = 'beside'".to_owned());
-        set(format!("source.beside.directory = {:?}", vendored.parent().expect("it lies in a directory")));
+        // By a path that no file of configuration has: cargo takes no directory twice.
+        set(format!("source.beside.directory = {:?}", vendored.join("..")));
     }
     // The same versions as in the rest of the build, from where that has them, by its files of configuration.
     if let Some(workspace) = workspace(&out).or_else(|| workspace(library.parent()?)) {

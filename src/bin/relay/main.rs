@@ -27,6 +27,13 @@ use linux_raw_sys::general::SIGXFSZ;
 
 use stack::InitialStack;
 
+// Rust's own error would tell a user to build core. Documents are made with no such setting.
+#[cfg(all(panic = "unwind", not(doc)))]
+compile_error!(
+    "relay needs `panic = \"abort\"`, as its profiles say: build it without settings of your own (CARGO_PROFILE_*, \
+     RUSTFLAGS, profiles and flags in a configuration file of Cargo)"
+);
+
 /// What the entry point calls, with the stack as the kernel left it.
 ///
 /// # Safety
