@@ -90,9 +90,9 @@ fn build() -> PathBuf {
     let status = cargo.status().expect("cargo can be started");
     if !status.success() {
         fail(format!(
-            "relay, which the feature `embedded` carries, could not be built ({status}): what cargo says is below. There are \
-             two ways out: set {GIVEN} to the absolute path of a relay that is built already, or leave out the feature, \
-             by `default-features = false`"
+            "relay, which the feature `embedded` carries, could not be built ({status}): what cargo says is below. It \
+             takes Rust 1.95 or newer. There are two ways out: set {GIVEN} to the absolute path of a relay that is built \
+             already, or leave out the feature, by `default-features = false`"
         ));
     }
     directory.join(target).join("release/relay")

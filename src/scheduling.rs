@@ -146,6 +146,9 @@ pub const MOST_PROCESSORS: usize = 8192;
 /// A set of processors as the kernel has it, a bit each.
 pub type ProcessorMask = [usize; MOST_PROCESSORS / usize::BITS as usize];
 
+/// The empty set.
+pub const NO_PROCESSORS: ProcessorMask = [0; MOST_PROCESSORS / usize::BITS as usize];
+
 /// The processors that a program may run on: `all`, or a list as taskset(1) takes it, `0,5,8-11,16-30:2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Processors<'s> {

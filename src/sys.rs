@@ -363,12 +363,14 @@ pub fn file_system(file: &OwnedFile) -> Result<FileSystem, Errno> {
 
 /// Room for entries of a directory, aligned as `struct linux_dirent64` wants to be.
 #[repr(align(8))]
-pub struct EntryBuffer([MaybeUninit<u8>; 2048]);
+pub struct EntryBuffer([MaybeUninit<u8>; Self::SIZE]);
 
 impl EntryBuffer {
+    const SIZE: usize = 2048;
+
     /// Room that is free.
     pub const fn new() -> Self {
-        Self([MaybeUninit::uninit(); _])
+        Self([MaybeUninit::uninit(); Self::SIZE])
     }
 }
 
@@ -491,6 +493,9 @@ pub fn read_text<'a>(file: &OwnedFile, buffer: &'a mut [MaybeUninit<u8>]) -> Tex
 
 /// Where [`read_link`] puts what it reads, and a NUL.
 pub type LinkBuffer = [MaybeUninit<u8>; 4096 + 1];
+
+/// Such room that is free.
+pub const FREE_LINK: LinkBuffer = [MaybeUninit::uninit(); 4096 + 1];
 
 /// Reads a symbolic link; the empty text where that fails; see readlink(2).
 pub fn read_link<'a>(path: Text, buffer: &'a mut LinkBuffer) -> Text<'a> {
@@ -773,7 +778,7 @@ pub struct GroupBuffer([MaybeUninit<u32>; MOST_GROUPS]);
 impl GroupBuffer {
     /// Room that is free.
     pub const fn new() -> Self {
-        Self([MaybeUninit::uninit(); _])
+        Self([MaybeUninit::uninit(); MOST_GROUPS])
     }
 }
 

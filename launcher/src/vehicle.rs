@@ -107,12 +107,14 @@ impl Launch<'_> {
                 "to reset {of_memory} by Vehicle::InPlace would change this process, whose memory the child shares: use \
                  Vehicle::Relay or Vehicle::RelayAt, or name the other attributes alone"
             ),
-            Some(Vehicle::InPlace) if let Some(timeout) = timeout => format!(
-                "a launch by Vehicle::InPlace cannot be ended after {} ms: choose Vehicle::Relay, Vehicle::RelayAt or no \
-                 vehicle, or ask for no timeout",
-                timeout.as_millis()
-            ),
-            Some(vehicle) => return Ok(vehicle),
+            Some(vehicle) => {
+                let (Vehicle::InPlace, Some(timeout)) = (vehicle, timeout) else { return Ok(vehicle) };
+                format!(
+                    "a launch by Vehicle::InPlace cannot be ended after {} ms: choose Vehicle::Relay, Vehicle::RelayAt \
+                     or no vehicle, or ask for no timeout",
+                    timeout.as_millis()
+                )
+            }
         };
         Err(Error::Request { mistake })
     }

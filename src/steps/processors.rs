@@ -1,7 +1,7 @@
 //! Processors.
 
 use crate::attribute::{Attribute, AttributeSet};
-use crate::scheduling::{ProcessorMask, Processors};
+use crate::scheduling::{NO_PROCESSORS, Processors};
 use crate::status::{Failure, Step};
 use crate::sys;
 
@@ -14,7 +14,7 @@ pub fn set(processors: Option<Processors>, reset: AttributeSet) -> Result<(), Fa
 /// Out of line, so that only who asks for it has the mask on the stack.
 #[inline(never)]
 fn set_mask(processors: Processors) -> Result<(), Failure> {
-    let mut mask: ProcessorMask = [0; _];
+    let mut mask = NO_PROCESSORS;
     processors.add_to(&mut mask);
     sys::set_processors(&mask).map_err(|errno| Failure::new(Step::Processors, errno, 0))
 }

@@ -3,17 +3,17 @@
 //! A line is `name: value`. Where a fresh process has another value, that follows, as ` (default VALUE)` or ` (of ALL)`. What
 //! cannot be told here is `unknown`; only where descriptors or signals cannot be listed is that a failure.
 
-use core::mem::MaybeUninit;
-
 use exec_relay::attribute::Attribute;
 use exec_relay::capability;
 use exec_relay::errno::Errno;
-use exec_relay::scheduling::{IoClass, MOST_PROCESSORS, ProcessorMask, Processors, io_class_name, policy_name};
+use exec_relay::scheduling::{
+    IoClass, MOST_PROCESSORS, NO_PROCESSORS, ProcessorMask, Processors, io_class_name, policy_name,
+};
 use exec_relay::signal::{self, SignalSet};
 use exec_relay::status::{Failure, Step};
 use exec_relay::steps::is_io_flusher;
 use exec_relay::sweep::{self, Listed};
-use exec_relay::sys::{self, Descriptor, EntryBuffer, LinkBuffer, OwnedFile};
+use exec_relay::sys::{self, Descriptor, EntryBuffer, FREE_LINK, OwnedFile};
 use exec_relay::text::{Strings, Text, text_at};
 use exec_relay::{limit, own_file};
 use linux_raw_sys::errno::{EBADF, EINVAL, ENXIO};
@@ -276,7 +276,7 @@ impl Report {
         };
         self.line.set_number(descriptor as u32);
         self.line.add_string(Phrase::DescriptorPath);
-        let mut buffer = [MaybeUninit::uninit(); _];
+        let mut buffer = FREE_LINK;
         let target = sys::read_link(self.line.text_from(0), &mut buffer);
         self.line.clear();
         self.line.add(if flags == 0 { Phrase::DescriptorOpen } else { Phrase::DescriptorCloseOnExec }.text());
@@ -348,8 +348,8 @@ impl Report {
     #[inline(never)]
     fn processors(&mut self) {
         self.begin(Attribute::Processors.text());
-        let mut own: ProcessorMask = [0; _];
-        let mut all: ProcessorMask = [0; _];
+        let mut own = NO_PROCESSORS;
+        let mut all = NO_PROCESSORS;
         if sys::processors(&mut own).is_err() {
             self.unknown();
         } else {
@@ -451,7 +451,7 @@ impl Report {
         self.line.add(Phrase::OwnFile.text());
         self.line.add(file.text());
         self.line.add_byte(0);
-        let mut buffer: LinkBuffer = [MaybeUninit::uninit(); _];
+        let mut buffer = FREE_LINK;
         let path = self.line.text_from(0);
         let text = match own_file::open_to_read(path.as_c_str()) {
             Ok(file) => sys::read_text(&file, &mut buffer),
@@ -493,7 +493,7 @@ impl Report {
 
     #[inline(never)]
     fn directory(&mut self) {
-        let mut buffer: LinkBuffer = [MaybeUninit::uninit(); _];
+        let mut buffer = FREE_LINK;
         self.begin(Phrase::Directory.text());
         self.foreign(sys::directory(&mut buffer).ok());
         self.end();
