@@ -23,7 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{LazyLock, Once, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -32,8 +32,16 @@ use seccompiler::BpfProgram;
 
 use crate::slate::Slate;
 
+#[path = "needs.rs"]
+mod needs;
+
 /// The relay that is tested.
 pub fn relay() -> PathBuf {
+    static NEEDS: Once = Once::new();
+    NEEDS.call_once_force(|_| {
+        needs::descriptors(MOST_DESCRIPTORS);
+        needs::executable_files();
+    });
     given_relay().unwrap_or_else(|| env!("CARGO_BIN_EXE_relay").into())
 }
 
@@ -585,7 +593,6 @@ fn moved(given: RawFd) -> io::Result<RawFd> {
     if given < FAR { Ok(given + FAR) } else { Err(io::Error::other("too high a descriptor")) }
 }
 
-/// Fails where the hard limit is below [`MOST_DESCRIPTORS`]: these tests need that many.
 fn set_nofile(soft: u64, hard: u64) -> io::Result<()> {
     set_limit(libc::RLIMIT_NOFILE, soft, hard)
 }

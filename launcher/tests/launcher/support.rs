@@ -19,6 +19,10 @@ use seccompiler::{
 
 use crate::slate::Slate;
 
+// The harness's own.
+#[path = "../../../tests/harness/needs.rs"]
+mod needs;
+
 /// The variable that names the folder of both programs, where there is no cargo.
 pub const FOLDER: &str = "LAUNCHER_TEST_PROGRAMS";
 
@@ -26,6 +30,7 @@ pub const FOLDER: &str = "LAUNCHER_TEST_PROGRAMS";
 pub fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
+        needs::executable_files();
         if let Some(given) = env::var_os(FOLDER) {
             return given.into();
         }
@@ -169,6 +174,9 @@ pub fn set_disposition(signal: i32, disposition: libc::sighandler_t) {
 }
 
 pub fn set_limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
+    if resource == libc::RLIMIT_NOFILE {
+        needs::descriptors(hard);
+    }
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: reads one structure.
     if unsafe { libc::setrlimit(resource, &limit) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
