@@ -87,6 +87,12 @@ fn package(folder: &Path, manifest: &str) {
     let head = "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n";
     fs::write(folder.join("Cargo.toml"), [head, manifest].concat()).expect("a manifest");
     fs::write(folder.join("src/main.rs"), PROGRAM).expect("a program");
+    lock(folder);
+}
+
+/// The versions that the repository has: with others the relay would be another.
+fn lock(folder: &Path) {
+    fs::copy(Path::new(LAUNCHER).join("../Cargo.lock"), folder.join("Cargo.lock")).expect("the repository has a lock");
 }
 
 fn configuration(folder: &Path, text: &str) {
@@ -219,6 +225,7 @@ fn hostile_settings() {
     fs::write(folder.join("Cargo.toml"), workspace).expect("a manifest");
     let user = folder.join("user");
     package(&user, &format!("[dependencies]\nexec-relay-launcher = {{ path = {LAUNCHER:?} }}\n"));
+    lock(folder);
     let flags = "\"-Cpanic=unwind\", \"-Crelocation-model=static\", \"-Cdebug-assertions=on\", \"-Ctarget-cpu=native\"";
     configuration(
         folder,
