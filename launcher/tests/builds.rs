@@ -1,7 +1,7 @@
 //! The library in other people's builds, each in a folder of its own: vendored, fetched before, in a workspace, with their
 //! profiles and flags. Each has to carry the very relay that the repository's release build makes, and to launch by it.
 //!
-//! This needs root, to mount sources read-only, and on the first run the network, for the crates that cargo has not got.
+//! This needs root, to mount sources read-only, and the network: one test fetches all crates into a home of its own.
 //! Only `cargo test -p exec-relay-launcher --test builds` runs it.
 
 use std::env;
