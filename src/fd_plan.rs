@@ -180,6 +180,11 @@ impl FdPlan {
         self.entry(descriptor).is_some_and(|entry| entry.source != CLOSED)
     }
 
+    /// Those that the program is asked not to have.
+    pub fn closed(&self) -> impl Iterator<Item = Descriptor> {
+        self.entries.iter().filter(|entry| entry.source == CLOSED).map(|entry| entry.target)
+    }
+
     /// Whether the program's `descriptor` is to be what another one is now.
     pub fn is_renamed(&self, descriptor: Descriptor) -> bool {
         self.entry(descriptor).is_some_and(Entry::is_pending)

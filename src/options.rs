@@ -45,7 +45,7 @@ others! {
     /// A list of descriptors that stay open.
     Keep "keep" Required, " LIST, as 3,5-7;stay open as they are\n";
     /// A descriptor that is closed.
-    Close "close" Required, " 0|1|2;";
+    Close "close" Required, " FD;";
     /// A descriptor that must be open, and stays so.
     Pulse "pulse" Required, " FD;stays open, must be\n";
     /// How many listening sockets there are from descriptor 3 up.

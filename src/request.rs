@@ -169,7 +169,7 @@ impl<'s> Request<'s> {
                     self.slate.descriptors.rename(target, source)?;
                 }
                 Other::Keep => value.ranges(|first, last| Ok(self.slate.descriptors.keep_all(first, last)?))?,
-                Other::Close => self.slate.descriptors.close(value.number(10, 2)? as Descriptor)?,
+                Other::Close => self.slate.descriptors.close(value.decimal()?)?,
                 Other::Pulse => {
                     let pulse = value.decimal()?;
                     value.finish()?;

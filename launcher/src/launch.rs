@@ -107,6 +107,8 @@ pub struct Launch<'fd> {
     pub(crate) descriptors: Vec<(RawFd, Source<'fd>)>,
     /// First and last number of each range.
     pub(crate) kept: Vec<(RawFd, RawFd)>,
+    /// Which of those from 3 up are closed even where what is inherited is kept.
+    pub(crate) closed: Vec<RawFd>,
     pub(crate) listening: Vec<Source<'fd>>,
     pub(crate) pulse: bool,
     pub(crate) kill_on_drop: bool,
@@ -138,6 +140,7 @@ impl<'fd> Launch<'fd> {
             standard: [None, None, None],
             descriptors: Vec::new(),
             kept: Vec::new(),
+            closed: Vec::new(),
             listening: Vec::new(),
             pulse: false,
             kill_on_drop: false,
@@ -644,11 +647,11 @@ impl<'fd> Launch<'fd> {
                     self.env(is_name(name).ok_or("has no name before the first =")?, value);
                 }
                 Other::Keep => self.read_kept(value).map_err(|_| "has a malformed value")?,
-                Other::Close => match decimal(value) {
-                    Some(0) => _ = self.stdin(Stdio::Closed),
-                    Some(1) => _ = self.stdout(Stdio::Closed),
-                    Some(2) => _ = self.stderr(Stdio::Closed),
-                    _ => return Err("closes 0, 1 or 2: all others are closed anyway".to_owned()),
+                Other::Close => match decimal(value).ok_or("has a malformed value")? {
+                    0 => _ = self.stdin(Stdio::Closed),
+                    1 => _ = self.stdout(Stdio::Closed),
+                    2 => _ = self.stderr(Stdio::Closed),
+                    inherited => self.closed.push(inherited),
                 },
                 Other::Cgroup => self.cgroup = Some(Cgroup::Path(value.as_c_str().to_owned())),
                 Other::Fd | Other::Pulse | Other::ExecFd => {

@@ -31,7 +31,7 @@ pub struct Prepared<'l> {
     pub slate: Box<Slate<'l>>,
     /// The program's number for each descriptor that was asked for, and the one here.
     pub wanted: Vec<(RawFd, RawFd)>,
-    /// Which of 0, 1 and 2 are closed.
+    /// Which are closed that the program would have otherwise.
     pub closed: Vec<RawFd>,
     pub ends: Ends,
     /// The program's ends, and what else is to be closed here when the launch is over.
@@ -86,6 +86,7 @@ impl<'l> Prepared<'l> {
         for (target, stdio) in (0..).zip(standard) {
             prepared.standard(target, stdio)?;
         }
+        launch.closed.iter().try_for_each(|&target| prepared.close(target))?;
         if launch.pulse {
             let (ours, theirs) = pipe(PipeFlags::empty()).map_err(Error::host("a pipe"))?;
             let plan = &prepared.slate.descriptors;
@@ -214,11 +215,13 @@ impl<'l> Prepared<'l> {
                 self.ends.pipes[target as usize] = Some(ours);
                 self.give(target, theirs)
             }
-            Stdio::Closed => {
-                self.closed.push(target);
-                self.slate.descriptors.close(target).map_err(|errno| asked_wrongly(target, errno))
-            }
+            Stdio::Closed => self.close(target),
         }
+    }
+
+    fn close(&mut self, target: RawFd) -> Result<(), Error> {
+        self.closed.push(target);
+        self.slate.descriptors.close(target).map_err(|errno| asked_wrongly(target, errno))
     }
 
     /// Has the program's `target` be our `source`.
@@ -250,7 +253,7 @@ fn replaced<'a>(launch: &'a Launch, standard: [&'a Stdio; 3]) -> impl Iterator<I
         Stdio::Null | Stdio::Piped | Stdio::Closed => Some(target),
         Stdio::Inherit | Stdio::Descriptor(_) => None,
     });
-    renamed.chain(standard)
+    renamed.chain(standard).chain(launch.closed.iter().copied())
 }
 
 /// What was lent, by the number that it has in the program and the one here.

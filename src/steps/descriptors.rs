@@ -22,8 +22,8 @@ pub fn mark(slate: &Slate, table: &mut DescriptorTable) -> Result<(), Failure> {
         Report::Records(status) | Report::Attendant(status) => Some(status),
         Report::Message(_) | Report::Returned => None,
     };
-    let closed = (0..3).filter(|&standard| !plan.has(standard));
-    let not_for_program = closed.chain(told_on).chain(slate.program).filter(|&descriptor| !plan.keeps(descriptor));
+    let not_for_program =
+        plan.closed().chain(told_on).chain(slate.program).filter(|&descriptor| !plan.keeps(descriptor));
     each_open(not_for_program, |descriptor| table.mark_close_on_exec(descriptor))
 }
 

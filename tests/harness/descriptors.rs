@@ -262,8 +262,8 @@ fn malformed_values() {
         "--close=",
         "--close=x",
         "--close=1,2",
-        "--close=3",
-        "--close=5",
+        "--close=-1",
+        "--close=2147483648",
         "--pulse=",
         "--pulse=x",
         "--listen-fds=0",
@@ -364,6 +364,9 @@ fn what_is_inherited_is_kept() {
     let slate = inherited(&["--fd=7=0", "--fd=900=2", "--keep=8", "--close=0", "--chdir=/"]).run().slate();
     slate.assert_clean([1, 2, 5, 7, 900]);
     assert_eq!(slate.file(900), slate.file(2));
+    // One that is open and one that is not, after they were renamed from.
+    let slate = inherited(&["--close=5", "--fd=6=5", "--close=800"]).run().slate();
+    slate.assert_clean([0, 1, 2, 6, 900]);
     // A cycle, for which a number is needed that nobody has.
     inherited(&["--fd=5=900", "--fd=900=5"]).run().slate().assert_clean([0, 1, 2, 5, 900]);
     // The launcher's own descriptor is not for the program.

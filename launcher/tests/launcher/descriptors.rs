@@ -241,6 +241,19 @@ fn what_is_inherited_is_kept() {
             });
             slate.assert_clean(expected().chain([901]).filter(|&number| number != 0));
 
+            // One that is open and one that is not, and the number of what is lent.
+            let slate = slate_by(vehicle.clone(), |launch| {
+                let closed = [inherited[1], inherited[3], 800].map(|number| format!("--close={number}"));
+                launch.keep_inherited();
+                closed.into_iter().for_each(|option| _ = launch.option(option));
+                // SAFETY: it stays open.
+                launch.fd(901, unsafe { BorrowedFd::borrow_raw(inherited[3]) });
+            });
+            slate.assert_clean(
+                expected().chain([901]).filter(|&number| number != inherited[1] && number != inherited[3]),
+            );
+            assert_eq!(slate.inode(901), inode(&file), "{vehicle:?}: {slate:?}");
+
             // A pulse, whose number nobody chooses, and every number asked for that the library's own could have.
             let (null, own) = (File::open("/dev/null").expect("/dev/null"), 910..=1023);
             let slate = slate_by(vehicle.clone(), |launch| {
