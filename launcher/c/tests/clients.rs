@@ -1,8 +1,8 @@
-//! Clients of the C library, and the tests that others wrote for what they stand in for: CPython's subprocess and
-//! posix_spawn(3).
+//! Clients of the C library, and the tests that others wrote for what they stand in for: CPython's subprocess,
+//! posix_spawn(3), and libuv's processes.
 //!
-//! Needs root, `/usr/bin/python3.11` and CPython's own tests (Debian: python3.11, libpython3.11-testsuite). Only
-//! `cargo test -p exec-relay-c --test clients` runs it.
+//! Needs root, `/usr/bin/python3.11` and CPython's own tests (Debian: python3.11, libpython3.11-testsuite), and in
+//! `LIBUV_SOURCE` the source of libuv 1.44. Only `cargo test -p exec-relay-c --test clients` runs it.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -138,4 +138,117 @@ fn posix_spawns_file_actions() {
     let (by_the_library, launches) = found("with", clients.python_preloaded("posix_spawn_cases.py"));
     assert_eq!(by_the_library, expected);
     assert_eq!((none.as_str(), launches.as_str()), ("0", "17"));
+}
+
+/// What libuv consists of on Linux, in src/unix.
+const LIBUV_FOR_LINUX: [&str; 26] = [
+    "async",
+    "core",
+    "dl",
+    "epoll",
+    "fs",
+    "getaddrinfo",
+    "getnameinfo",
+    "linux-core",
+    "linux-inotify",
+    "linux-syscalls",
+    "loop",
+    "loop-watcher",
+    "pipe",
+    "poll",
+    "procfs-exepath",
+    "proctitle",
+    "random-devurandom",
+    "random-getrandom",
+    "random-sysctl-linux",
+    "signal",
+    "stream",
+    "tcp",
+    "thread",
+    "tty",
+    "udp",
+    "process",
+];
+
+/// What is no test, in test.
+const LIBUV_RUNNER: [&str; 5] = ["run-tests", "runner", "runner-unix", "echo-server", "blackhole-server"];
+
+/// The files of C in a directory whose names begin so.
+fn sources(directory: &Path, beginning: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let files = files.map(|file| file.expect("a file").path());
+    let is_source = |path: &PathBuf| {
+        let name = path.file_name().expect("its name").to_string_lossy();
+        name.starts_with(beginning) && name.ends_with(".c")
+    };
+    files.filter(is_source).collect()
+}
+
+#[test]
+fn libuv() {
+    let source = std::env::var_os("LIBUV_SOURCE");
+    let source = PathBuf::from(source.expect("LIBUV_SOURCE: the source of libuv 1.44; .ci/run gets Debian's"));
+    let clients = Clients::new();
+
+    let original = fs::read_to_string(source.join("src/unix/process.c")).expect("libuv's source");
+    let (theirs, callers) = ("static int uv__spawn_and_init_child(\n", "int uv_spawn(uv_loop_t* loop,\n");
+    assert_eq!([original.matches(theirs).count(), original.matches(callers).count()], [1, 1], "libuv has changed");
+    let patched = original
+        .replace(theirs, "__attribute__((unused)) static int uv__spawn_and_init_child_by_fork(\n")
+        .replace(callers, &format!("#include \"libuv_shim.c\"\n{callers}"));
+    fs::write(clients.path("process.c"), patched).expect("a file");
+
+    let unix = LIBUV_FOR_LINUX.map(|name| match name {
+        "process" => clients.path("process.c"),
+        _ => source.join(format!("src/unix/{name}.c")),
+    });
+    let library = [sources(&source.join("src"), ""), unix.to_vec()].concat();
+    let runner = LIBUV_RUNNER.map(|name| source.join(format!("test/{name}.c")));
+    let tests = [sources(&source.join("test"), "test-"), runner.to_vec()].concat();
+    let compiling = [("library", library), ("tests", tests)].map(|(name, sources)| {
+        let objects = clients.path(name);
+        fs::create_dir(&objects).expect("a directory");
+        let mut cc = Command::new("cc");
+        // Their warnings are not ours.
+        cc.args(["-c", "-w", "-D_GNU_SOURCE"]).args(sources).current_dir(&objects);
+        for included in
+            [source.join("include"), source.join("src"), source.join("src/unix"), clients.path("prefix/include")]
+        {
+            cc.arg("-I").arg(included);
+        }
+        begin(cc.arg("-I").arg(clients.directory.path()))
+    });
+    for compiled in compiling {
+        succeeds(compiled.wait_with_output().expect("its end"));
+    }
+    let mut cc = Command::new("sh");
+    // Two of their tests have files of the library in them.
+    cc.args(["-c", "cc -pthread -Wl,-z,muldefs -o libuv tests/*.o library/*.o -Lprefix/lib -lexec_relay -ldl -lrt -Wl,-rpath,$PWD/prefix/lib"]);
+    succeeds(cc.current_dir(clients.directory.path()).output().expect("a C compiler"));
+
+    let test = |arguments: &[&str]| {
+        let mut test = Command::new(clients.path("libuv"));
+        test.args(arguments).current_dir(clients.directory.path()).stdin(Stdio::null());
+        // One test gives its program no environment.
+        test.env("LIBUV_SHIM_LAUNCHES", clients.path("launches")).env("UV_RUN_AS_ROOT", "1");
+        test.output().expect("libuv's tests")
+    };
+    fs::write(clients.path("launches"), "").expect("a file");
+    let (mut run, listed) = (0, succeeds(test(&["--list"])));
+    for name in listed.lines().map(str::trim).filter(|name| name.starts_with("spawn_")) {
+        // It takes a port of a fixed number.
+        if name == "spawn_tcp_server" {
+            continue;
+        }
+        let output = test(&[name, name]);
+        // It skips itself: on this system, or as this user.
+        if output.status.code() != Some(7) {
+            println!("{name}");
+            succeeds(output);
+            run += 1;
+        }
+    }
+    let launches = fs::metadata(clients.path("launches")).expect("the file").len();
+    println!("{run} tests, with {launches} launches by the library");
+    assert!(run >= 26 && launches >= 20, "{run} tests, {launches} launches");
 }
