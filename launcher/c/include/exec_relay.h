@@ -116,8 +116,8 @@ ExecRelayLaunch *exec_relay_launch_new(const char *program);
 void exec_relay_launch_free(ExecRelayLaunch *launch);
 
 /* Any option of relay(1) as text, "--name=value" or "--name": "--umask=027", "--setsid", "--nofile=1024:hard",
- * "--ignore=PIPE,HUP", "--keep=5,7-9", "--user=1000:1000", "--caps=none", "--limit=core=0", "--unset=NAME",
- * "--clear-env". Options take effect in the order of the calls.
+ * "--ignore=PIPE,HUP", "--keep=5,7-9", "--keep-inherited", "--user=1000:1000", "--caps=none", "--limit=core=0",
+ * "--unset=NAME", "--clear-env". Options take effect in the order of the calls.
  *
  * Not those that say where relay reports or that print something; and not "--fd", "--pulse", "--listen-fds" and
  * "--exec-fd", which name descriptors: exec_relay_launch_fd, exec_relay_launch_pulse, exec_relay_launch_listen_fd and
