@@ -24,12 +24,16 @@ fn main() {
     if env::var_os("CARGO_FEATURE_EMBEDDED").is_none() {
         return;
     }
-    let relay = env::var_os(GIVEN).map(PathBuf::from).unwrap_or_else(build);
+    let given = env::var_os(GIVEN).map(PathBuf::from);
+    if let Some(given) = &given {
+        // Not what is built here: it is always newer than the start of this, so that each build would begin anew.
+        println!("cargo::rerun-if-changed={}", given.display());
+    }
+    let relay = given.unwrap_or_else(build);
     if !(relay.is_absolute() && relay.is_file()) {
         fail(format!("{GIVEN} must be the absolute path of a relay program, which {} is not", relay.display()));
     }
     println!("cargo::rustc-env=EXEC_RELAY_EMBEDDED={}", relay.display());
-    println!("cargo::rerun-if-changed={}", relay.display());
 }
 
 /// Builds it as it ships: for the target of this library, always in release, where the linker script asserts its shape.

@@ -162,6 +162,9 @@ fn vendored() {
     succeed(offline(cargo(&user).args(["generate-lockfile", "--quiet"]).env("CARGO_HOME", &home)));
     succeed(offline(cargo(&user).args(["build", "--quiet", "--locked"]).env("CARGO_HOME", &home)));
     check(&user.join("target/debug/user"));
+    // Once is enough.
+    let again = succeed(offline(cargo(&user).args(["build", "--locked"]).env("CARGO_HOME", &home)));
+    assert!(!again.contains("Compiling"), "{again}");
 
     // Where nothing leads from the build to the vendor directory, which nobody can write to.
     let (apart, shared) = (folder.join("apart"), folder.join("shared"));
