@@ -406,16 +406,22 @@ impl<'a> Entries<'a> {
                 return Ok(None);
             }
         }
-        // SAFETY: the kernel has filled the buffer, up to `filled`, with whole entries, each as long as it says and with a
-        // name that ends with a NUL. It is aligned, since the buffer is, and the length of every entry.
-        let (length, name) = unsafe {
-            let entry = buffer.byte_add(self.next).cast::<linux_dirent64>();
-            ((*entry).d_reclen, Text::new((&raw const (*entry).d_name).cast()))
-        };
-        self.next += usize::from(length);
-        // Nobody would come to the end of entries of no length.
-        if length == 0 { Err(Errno::new(EIO)) } else { Ok(Some(name)) }
+        // SAFETY: the kernel has filled the buffer from `next` up to `filled`, which is no more than its size.
+        let bytes = unsafe { slice::from_raw_parts(buffer.byte_add(self.next).cast(), self.filled - self.next) };
+        let (name, length) = first_entry(bytes).ok_or(Errno::new(EIO))?;
+        self.next += length;
+        Ok(Some(name))
     }
+}
+
+/// The name of the directory entry that `bytes` begin with, a `struct linux_dirent64`, and how long the entry is, which is
+/// more than nothing; see getdents64(2). Nothing where it is no whole one: a sandbox can answer a call that it did not make.
+pub fn first_entry(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
+    let length = bytes.get(offset_of!(linux_dirent64, d_reclen)..)?.first_chunk()?;
+    let length = usize::from(u16::from_ne_bytes(*length));
+    let name = bytes.get(..length)?.get(offset_of!(linux_dirent64, d_name)..)?;
+    let end = name.iter().position(|&byte| byte == 0)?;
+    Some((Text::within(name.get(..=end)?), length))
 }
 
 /// Which of the descriptors in `wanted`, a bit each, have something to read right now; see select(2).

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 
 use exec_relay::fd_plan::{FdPlan, MOST, Move};
+use exec_relay::sys::first_entry;
 use exec_relay::text::Text;
 use exec_relay::value;
 use proptest::prelude::*;
@@ -155,6 +156,27 @@ fn expected(asked: &[Asked], table: &Table) -> Table {
         Asked::Nothing | Asked::Closed => None,
     });
     program.collect()
+}
+
+/// A `struct linux_dirent64` of 24 bytes that says it has `length`, with a name.
+fn entry(length: u16, name: [u8; 5]) -> Vec<u8> {
+    [&[1; 16][..], &length.to_ne_bytes(), &[4], &name].concat()
+}
+
+#[test]
+fn entries_of_a_directory() {
+    let whole = entry(24, *b"255\0x");
+    let name = |bytes: &[u8]| first_entry(bytes).map(|(name, length)| (name.as_c_str().to_owned(), length));
+    assert_eq!(name(&whole), Some((c"255".to_owned(), 24)));
+    // The next one begins behind it.
+    assert_eq!(name(&[&whole[..], &whole[..20]].concat()), Some((c"255".to_owned(), 24)));
+    for length in 0..24 {
+        assert_eq!(name(&whole[..length]), None, "{length} bytes of it");
+    }
+    for (length, name_bytes) in [(0, *b"255\0x"), (19, *b"255\0x"), (25, *b"255\0x"), (24, *b"25555"), (22, *b"255\0x")]
+    {
+        assert_eq!(name(&entry(length, name_bytes)), None, "{length} bytes, {name_bytes:?}");
+    }
 }
 
 fn decimal(text: &str) -> Option<i32> {
