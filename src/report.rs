@@ -40,23 +40,27 @@ pub fn tell(descriptor: Descriptor, bytes: &[u8]) -> Result<(), Failure> {
     write_whole(descriptor, bytes).map_err(|errno| Failure::new(Step::Write, errno, descriptor as u32))
 }
 
+/// How many writes in vain are tried again. The kernel says EAGAIN to a reader that is slow and EINTR to a signal, but a
+/// sandbox can say so for ever.
+const MOST_TRIES: u32 = 10_000;
+
 /// Writes all of `bytes`, however many calls that takes and whether or not the descriptor blocks.
 ///
 /// A pipe or socket whose reader has gone ends the process by SIGPIPE or is EPIPE here; it never waits for ever.
 pub fn write_whole(descriptor: Descriptor, mut bytes: &[u8]) -> Result<(), Errno> {
+    let mut tries = 0;
     while !bytes.is_empty() {
-        let outcome = match sys::write(descriptor, bytes) {
-            Ok(written @ 1..) => {
-                bytes = bytes.get(written..).unwrap_or_default();
-                Ok(())
+        match sys::write(descriptor, bytes) {
+            Ok(written @ 1..) => bytes = bytes.get(written..).unwrap_or_default(),
+            Ok(0) => return Err(Errno::new(EIO)),
+            Err(errno) if tries < MOST_TRIES && (errno.is(EAGAIN) || errno.is(EINTR)) => {
+                tries += 1;
+                match sys::wait_for(descriptor, POLLOUT) {
+                    Err(errno) if !errno.is(EINTR) => return Err(errno),
+                    _ => {}
+                }
             }
-            Ok(0) => Err(Errno::new(EIO)),
-            Err(errno) if errno.is(EAGAIN) => sys::wait_for(descriptor, POLLOUT),
-            Err(errno) => Err(errno),
-        };
-        match outcome {
-            Err(errno) if !errno.is(EINTR) => return Err(errno),
-            _ => {}
+            Err(errno) => return Err(errno),
         }
     }
     Ok(())

@@ -302,6 +302,16 @@ fn a_reader_that_has_gone() {
     }
 }
 
+/// A sandbox that says so for ever does not hold relay up for ever.
+#[test]
+fn a_write_that_is_to_be_tried_again() {
+    for errno in [libc::EAGAIN, libc::EINTR] {
+        let refused = sandbox::refuse(&[libc::SYS_write], errno);
+        let outcome = host(&[]).filter(refused).run_in_time();
+        assert_eq!((outcome.status.code(), outcome.stdout.as_slice()), (Some(125), &b""[..]), "{outcome:?}");
+    }
+}
+
 #[test]
 fn a_status_pipe_that_is_full() {
     let (mut reader, writer, filled) = full_pipe();
