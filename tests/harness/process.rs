@@ -378,8 +378,12 @@ fn a_leaked_directory_is_no_way_to_another() {
             assert_refused(&outcome, &format!("cannot change to directory {path}: no such file (ENOENT)"));
         }
     }
-    let path = leaked.path().canonicalize().expect("a path");
+    // Nor where a sandbox does not let it be closed.
+    let no_close = crate::sandbox::refuse(&[libc::SYS_close_range, libc::SYS_close], libc::EPERM);
     let directory = || std::fs::File::open(leaked.path()).expect("the directory");
+    let outcome = host(&["--chdir=/proc/self/fd/7"]).descriptor(7, directory()).filter(no_close).run();
+    assert_refused(&outcome, "cannot mark descriptors close-on-exec: not permitted (EPERM)");
+    let path = leaked.path().canonicalize().expect("a path");
     for option in ["--keep=7", "--fd=7=9"] {
         let host = Host::new([option, "--chdir=/proc/self/fd/7", "--status=10", probe().to_str().expect("UTF-8")]);
         let host = host.status(10).descriptor(7, directory()).descriptor(9, directory());
