@@ -393,6 +393,16 @@ fn speculation() {
     }
 }
 
+/// What is told of the file is nothing that is told of the kernel.
+#[test]
+fn a_filter_that_cannot_be_written() {
+    for (errno, words) in [(libc::EINVAL, "invalid (EINVAL)"), (libc::ENOSYS, "no such system call (ENOSYS)")] {
+        let refused = |host: Host| host.filter(sandbox::refuse(&[libc::SYS_openat], errno));
+        let message = format!("cannot reset coredump-filter: {words}");
+        assert_refuses(&["--reset=coredump-filter"], refused, &message, (Step::Reset, errno, 8));
+    }
+}
+
 #[test]
 fn what_is_no_word() {
     let words = ["", "NICE", "nices", "nic", "thp,", ",thp", "thp,,ksm", "thp ksm", "thp, ksm", "none", "0", "umask"];
