@@ -13,22 +13,19 @@ use crate::sys;
 pub fn shrink(capabilities: Option<CapabilitySet>) -> Result<(), Failure> {
     let Some(capabilities) = capabilities else { return Ok(()) };
     for capability in 0..=HIGHEST {
-        match shrink_by(capability, capabilities) {
+        let dropped = match sys::attribute(PR_CAPBSET_READ, capability) {
             // One that the kernel does not have.
             Err(errno) if errno.is(EINVAL) && capability > CAP_MAC_ADMIN => break,
-            outcome => outcome.map_err(|errno| Failure::new(Step::BoundingSet, errno, capability))?,
-        }
+            Ok(is_there) if is_there == 0 || capabilities.has(capability) => Ok(()),
+            found => found.and_then(|_| drop_from_it(capability)),
+        };
+        dropped.map_err(|errno| Failure::new(Step::BoundingSet, errno, capability))?;
     }
     Ok(())
 }
 
-/// Drops a capability that is in the set and not among those that stay. For root this set is all that bounds it, so it is
-/// looked at again.
-fn shrink_by(capability: u32, stay: CapabilitySet) -> Result<(), Errno> {
-    let is_there = || sys::attribute(PR_CAPBSET_READ, capability);
-    if is_there()? == 0 || stay.has(capability) {
-        return Ok(());
-    }
+/// Drops a capability that is in the set. For root this set is all that bounds it, so it is looked at again.
+fn drop_from_it(capability: u32) -> Result<(), Errno> {
     sys::set_attribute(PR_CAPBSET_DROP, capability)?;
-    if is_there()? == 0 { Ok(()) } else { Err(Errno::new(ENOSYS)) }
+    if sys::attribute(PR_CAPBSET_READ, capability)? == 0 { Ok(()) } else { Err(Errno::new(ENOSYS)) }
 }

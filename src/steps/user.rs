@@ -16,9 +16,10 @@ use crate::sys;
 /// from another user who has some.
 pub fn become_user(user: Option<User>, capabilities: Option<CapabilitySet>) -> Result<(), Failure> {
     let Some(User { user, group, .. }) = user else { return Ok(()) };
-    // Those that are asked for are given afterwards. Whether this works is seen there.
-    if capabilities.is_some() {
-        let _ = sys::set_attribute(PR_SET_KEEPCAPS, 1);
+    // Those that are asked for are given afterwards, out of what is kept.
+    if user != 0 && capabilities.is_some_and(|capabilities| capabilities.0 != 0) {
+        let kept = sys::set_attribute(PR_SET_KEEPCAPS, 1);
+        kept.map_err(|errno| Failure::new(Step::Capabilities, errno, 0))?;
     }
     let is_done = |found: Result<[u32; 3], Errno>, wanted: u32| {
         if found? == [wanted; 3] { Ok(()) } else { Err(Errno::new(ENOSYS)) }
