@@ -375,14 +375,6 @@ fn what_is_inherited_is_kept() {
     outcome.slate().assert_clean([0, 1, 2, 5, 900]);
     let outcome = inherited(&["--status=9", "--fd=9=5"]).status(9).run();
     outcome.slate().assert_clean([0, 1, 2, 5, 9, 900]);
-    // Nor is the program's file, unless that is asked for.
-    let file = || File::open(probe()).expect("the probe");
-    let host = |options: &[&str]| {
-        let options = ["--keep-inherited", "--exec-fd=6"].into_iter().chain(options.iter().copied());
-        Host::new(options.chain(["name"])).open(5).descriptor(6, file())
-    };
-    host(&[]).run().slate().assert_clean([0, 1, 2, 5]);
-    host(&["--keep=6"]).run().slate().assert_clean([0, 1, 2, 5, 6]);
 }
 
 #[test]

@@ -238,3 +238,14 @@ fn timers_that_stay_armed_in_a_sandbox() {
     let refused = sandbox::refuse(&[libc::SYS_setitimer], libc::EPERM);
     assert_eq!(host(&["--keep-timers"]).timers().filter(refused).run().slate().timers, [true; 3]);
 }
+
+/// Where the program has what is inherited it does not have its file, unless that is asked for.
+#[test]
+fn a_file_beside_what_is_inherited() {
+    let host = |options: &[&str]| {
+        let options = ["--keep-inherited", "--exec-fd=6"].into_iter().chain(options.iter().copied());
+        Host::new(options.chain(["name"])).open(5).descriptor(6, open_probe())
+    };
+    host(&[]).run().slate().assert_clean([0, 1, 2, 5]);
+    host(&["--keep=6"]).run().slate().assert_clean([0, 1, 2, 5, 6]);
+}

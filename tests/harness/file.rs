@@ -19,14 +19,14 @@ struct Shape {
 }
 
 const SHAPES: [Shape; 8] = [
-    Shape { machine: elf::EM_X86_64, ceiling: 30_400, page: 4096 },
-    Shape { machine: elf::EM_386, ceiling: 33_500, page: 4096 },
-    Shape { machine: elf::EM_AARCH64, ceiling: 32_000, page: 65_536 },
-    Shape { machine: elf::EM_ARM, ceiling: 35_000, page: 4096 },
-    Shape { machine: elf::EM_LOONGARCH, ceiling: 39_600, page: 65_536 },
-    Shape { machine: elf::EM_PPC64, ceiling: 43_800, page: 65_536 },
-    Shape { machine: elf::EM_RISCV, ceiling: 29_600, page: 4096 },
-    Shape { machine: elf::EM_S390, ceiling: 34_400, page: 4096 },
+    Shape { machine: elf::EM_X86_64, ceiling: 30_700, page: 4096 },
+    Shape { machine: elf::EM_386, ceiling: 33_700, page: 4096 },
+    Shape { machine: elf::EM_AARCH64, ceiling: 32_200, page: 65_536 },
+    Shape { machine: elf::EM_ARM, ceiling: 35_300, page: 4096 },
+    Shape { machine: elf::EM_LOONGARCH, ceiling: 39_800, page: 65_536 },
+    Shape { machine: elf::EM_PPC64, ceiling: 44_000, page: 65_536 },
+    Shape { machine: elf::EM_RISCV, ceiling: 29_800, page: 4096 },
+    Shape { machine: elf::EM_S390, ceiling: 34_600, page: 4096 },
 ];
 
 /// The instruction of powerpc64 that makes a system call.
