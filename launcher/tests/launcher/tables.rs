@@ -6,7 +6,6 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -463,13 +462,21 @@ fn record_locks_stay_if(reserves: bool) {
         let mut launch = Launch::new("/no/such/program");
         launch.vehicle(vehicle.clone()).launch().map(|child| child.id()).expect_err("there is none");
     }
-    // Whether it is there, another process can tell.
-    let script = "while read -r number kind mode access process rest; do [[ $process == $PPID ]] && echo $kind $access; \
-                  done </proc/locks";
-    let told = Command::new("bash").args(["-c", script]).output().expect("bash");
-    // The list moves while it is read, so a line can come twice.
-    let told = String::from_utf8_lossy(&told.stdout);
-    assert!(!told.is_empty() && told.lines().all(|line| line == "POSIX WRITE"), "{told:?}");
+    // Whether it is there, another process can tell. /proc/locks cannot: it moves while it is read.
+    let mut found = lock;
+    // SAFETY: the child only makes system calls, and ends by one. Its status is read into what is there.
+    let status = unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            let asked = libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut found);
+            let is_there = asked == 0 && found.l_type == libc::F_WRLCK as i16 && found.l_pid == libc::getppid();
+            libc::_exit(i32::from(!is_there));
+        }
+        let mut status = -1;
+        assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+        status
+    };
+    assert_eq!(status, 0, "the lock is gone");
 }
 
 /// Descriptors of a kind of their own, which the child drops: the host's go on.
