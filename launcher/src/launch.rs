@@ -222,7 +222,8 @@ impl<'fd> Launch<'fd> {
         self
     }
 
-    /// The program's current directory. It has no say in where the program lies, which is an absolute path. It is changed after descriptors were dealt with (CVE-2024-21626).
+    /// The program's current directory. It has no say in where the program lies, which is an absolute path. It is changed
+    /// after descriptors were dealt with (CVE-2024-21626).
     pub fn current_dir(&mut self, directory: impl AsRef<OsStr>) -> &mut Self {
         self.directory = Some(self.string(directory.as_ref()));
         self
@@ -288,10 +289,10 @@ impl<'fd> Launch<'fd> {
     /// [`Self::fd`] stays open too, unless it is close-on-exec. In place, a directory `/proc/self/fd/N` can then be one that
     /// is close-on-exec. The cost of a launch grows with what is open, since the kernel copies all of it.
     ///
-    /// ```
+    /// ```no_run
     /// # use exec_relay_launcher::Launch;
-    /// let mut make = Launch::new("/usr/bin/make").keep_inherited().launch();
-    /// # let _ = make;
+    /// let mut make = Launch::new("/usr/bin/make").keep_inherited().launch()?;
+    /// # Ok::<(), exec_relay_launcher::Error>(())
     /// ```
     pub fn keep_inherited(&mut self) -> &mut Self {
         self.settings(Setting::KeepInherited).keep_inherited = true;
