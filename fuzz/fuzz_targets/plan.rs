@@ -5,8 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use exec_relay::fd_plan::{FdPlan, MOST, Move};
+use exec_relay::fd_plan::{FdPlan, MOST};
 use libfuzzer_sys::fuzz_target;
+
+use moves::{Table, make_moves};
+
+#[path = "../../tests/harness/moves.rs"]
+mod moves;
 
 /// Numbers up to here are open or not; those above are all closed.
 const NUMBERS: i32 = 24;
@@ -98,7 +103,7 @@ fuzz_target!(|input: Input| {
 
     let is_open = |number: &i32| input.open & 1 << number != 0;
     let sources: BTreeSet<i32> = model.renamed.values().copied().flatten().collect();
-    let open: BTreeMap<i32, i32> = (0..NUMBERS).filter(is_open).chain(sources).map(|number| (number, number)).collect();
+    let open: Table = (0..NUMBERS).filter(is_open).chain(sources).map(|number| (number, number)).collect();
     let mut table = open.clone();
     let renames = model.renamed.values().flatten().count();
     make_moves(&mut plan, &mut table, renames);
@@ -153,29 +158,8 @@ fn assert_says_what_was_asked(plan: &FdPlan, model: &Model) {
     assert!(model.renamed.len() <= 3 + MOST);
 }
 
-/// Each copy is of what is open, and there are no more than one and a copy aside for each rename.
-fn make_moves(plan: &mut FdPlan, table: &mut BTreeMap<i32, i32>, renames: usize) {
-    let mut moves = 0;
-    while let Some(next) = plan.next_move() {
-        match next {
-            Move::Copy { target, source } => {
-                table.insert(target, table[&source]);
-                plan.copied(target);
-            }
-            Move::SetAside(number) => {
-                let is_free = |number: &i32| !table.contains_key(number) && !plan.is_target(*number);
-                let aside = (3..).find(is_free).expect("a number");
-                table.insert(aside, table[&number]);
-                plan.set_aside(number, aside);
-            }
-        }
-        moves += 1;
-        assert!(moves <= 2 * renames);
-    }
-}
-
 /// Closes what is in the gaps, which rise, do not touch, and are all that is not kept.
-fn close(plan: &FdPlan, table: &mut BTreeMap<i32, i32>) {
+fn close(plan: &FdPlan, table: &mut Table) {
     let mut end = 0;
     let visited: std::result::Result<(), ()> = plan.try_for_each_gap(|first, last| {
         assert!(first <= last && (first > end || end == 0));

@@ -2,6 +2,7 @@
 
 mod fuse;
 mod host;
+mod moves;
 mod own_cgroup;
 mod refusal;
 mod sandbox;

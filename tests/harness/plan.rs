@@ -4,36 +4,13 @@ use std::array;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 
-use exec_relay::fd_plan::{FdPlan, MOST, Move};
+use exec_relay::fd_plan::{FdPlan, MOST};
 use exec_relay::sys::first_entry;
 use exec_relay::text::Text;
 use exec_relay::value;
 use proptest::prelude::*;
 
-/// Which file each number is: here, the one that the number was first.
-type Table = BTreeMap<i32, i32>;
-
-/// Makes the moves of a plan.
-#[track_caller]
-fn make_moves(plan: &mut FdPlan, table: &mut Table, most: usize) {
-    let mut moves = 0;
-    while let Some(next) = plan.next_move() {
-        match next {
-            Move::Copy { target, source } => {
-                table.insert(target, table[&source]);
-                plan.copied(target);
-            }
-            Move::SetAside(number) => {
-                let aside =
-                    (3..).find(|number| !table.contains_key(number) && !plan.is_target(*number)).expect("a number");
-                table.insert(aside, table[&number]);
-                plan.set_aside(number, aside);
-            }
-        }
-        moves += 1;
-        assert!(moves <= 2 * most, "more moves than one and a copy for each");
-    }
-}
+use crate::moves::{Table, make_moves};
 
 /// What each number is after all moves of a plan, where each open one was its own number before.
 fn moved(renames: &BTreeMap<i32, i32>, open: &BTreeSet<i32>) -> Table {
